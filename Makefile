@@ -1,0 +1,56 @@
+# Everything a contributor does is one target. PYTHON names the interpreter that .venv is made of.
+PYTHON ?= python3
+BIN := .venv/bin
+RUST_SOURCES := Cargo.toml Cargo.lock $(shell find rust -name target -prune -o \( -name '*.rs' -o -name Cargo.toml \) -print)
+
+.PHONY: help
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | sed 's/:.*## /\t/' | expand -t 16
+
+# urllib3-future, which niquests brings, would otherwise put itself in the place of urllib3.
+.venv/ready: pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
+	URLLIB3_NO_OVERRIDE=1 $(BIN)/pip install --quiet --no-binary urllib3-future --group dev
+	@touch $@
+
+.venv/built: .venv/ready $(RUST_SOURCES)
+	. $(BIN)/activate && PIP_QUIET=1 maturin develop --release --locked --quiet
+	@touch $@
+
+.PHONY: build
+build: .venv/built ## set up .venv and build the package into it, in release mode
+
+.PHONY: run
+run: build ## replay the recorded cassettes
+	$(BIN)/deltawire replay tests/cassettes
+
+.PHONY: test
+test: lint ## lint, then run all tests, Rust and Python
+	cargo test --locked --quiet
+	$(BIN)/pytest
+
+.PHONY: lint
+lint: build ## ruff, mypy, stubtest, rustfmt, clippy
+	$(BIN)/ruff check && $(BIN)/ruff format --check
+	$(BIN)/mypy && $(BIN)/stubtest deltawire._native
+	cargo fmt --check && cargo clippy --locked --all-targets --quiet -- -D warnings
+
+.PHONY: fmt
+fmt: .venv/ready ## format Python and Rust
+	$(BIN)/ruff check --fix-only && $(BIN)/ruff format && cargo fmt
+
+.PHONY: bench
+bench: build ## time deltawire beside its floors and its peers
+	$(BIN)/pytest benches --benchmark-enable --benchmark-only
+
+# cargo-fuzz asks for a nightly compiler's flags; RUSTC_BOOTSTRAP lets the stable one take them.
+FUZZ_SECONDS ?= 60
+.PHONY: fuzz
+fuzz: ## fuzz the core for FUZZ_SECONDS a target
+	command -v cargo-fuzz >/dev/null || cargo install --locked cargo-fuzz
+	for target in $$(cd rust/fuzz && cargo fuzz list); do (cd rust/fuzz && RUSTC_BOOTSTRAP=1 cargo fuzz run --sanitizer none $$target -- -max_total_time=$(FUZZ_SECONDS)) || exit 1; done
+
+.PHONY: clean
+clean: ## remove everything that is made
+	rm -rf .venv target rust/fuzz/target dist
