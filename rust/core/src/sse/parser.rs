@@ -1,0 +1,444 @@
+//! The event parser: all state of an event stream that is being read, and every change of it.
+//!
+//! Plan. A chunk is cut into lines by `memchr2`. The common block (one whole `data` line, then a blank line,
+//! both inside the chunk) is handed out as a slice of the chunk; nothing is copied. Every other line goes
+//! piece by piece through [`Line`], and the value of its field into a buffer of the parser. So each byte is
+//! searched once and copied at most once, whatever the cut: the cost is linear in the bytes fed.
+//!
+//! The size of an event is what the parser may have to hold of it: its data, type and ID. It is checked by
+//! the same sum on both ways, so the limit does not depend on the cut either.
+//!
+//! Decoding is left to the caller: lines end at ASCII bytes only, which are never part of a longer UTF-8
+//! sequence, so decoding a value with replacement gives what decoding the stream first would give.
+
+use std::mem;
+
+use memchr::{memchr, memchr2};
+
+use super::line::{Digits, Field, Line, Name};
+use crate::LimitExceeded;
+
+const LF: u8 = b'\n';
+const CR: u8 = b'\r';
+const BOM: [u8; 3] = *b"\xEF\xBB\xBF";
+
+/// Buffers up to this size are kept from event to event; larger ones go back, so that one large event does
+/// not weigh on a connection that stays open for hours. Chunks of a chat stream are 200 to 700 bytes.
+const KEPT_CAPACITY: usize = 1024;
+
+/// A dispatched event. It borrows from the chunk, or from the parser where it was split over chunks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Event<'a> {
+    /// The event type buffer; empty stands for "message".
+    pub event: &'a [u8],
+    /// The data buffer, without its last LF.
+    pub data: &'a [u8],
+    /// The last event ID string at the dispatch.
+    pub id: &'a [u8],
+    /// The reconnection time in milliseconds, where the block set it.
+    pub retry: Option<u64>,
+    /// Which event of the stream it is, counted from 1.
+    pub number: u64,
+    /// Where in the stream the event's block begins, in bytes.
+    pub offset: u64,
+}
+
+/// Parses an event stream that is pushed into it.
+#[derive(Debug)]
+pub struct EventParser {
+    max_event_size: usize,
+
+    /// How many bytes of a leading BOM have come; all three also where there is none.
+    bom: usize,
+    /// The last line ended with CR: an LF that follows belongs to the same line end.
+    skip_lf: bool,
+    line: Line,
+    /// The value of the `event` or `id` line that is arriving.
+    value: Vec<u8>,
+    /// The value of the `retry` line that is arriving.
+    digits: Digits,
+
+    /// The block has been handed out; it is forgotten when the next one is asked for.
+    dispatched: bool,
+    /// Where the block begins; None until its first line does.
+    block_offset: Option<u64>,
+    /// The standard's data buffer, without the LF at its end. `has_data` tells an empty line from none.
+    data: Vec<u8>,
+    has_data: bool,
+    /// The standard's event type buffer.
+    event: Vec<u8>,
+    /// The standard's last event ID buffer, where this block has set it.
+    block_id: Option<Vec<u8>>,
+    block_retry: Option<u64>,
+
+    last_event_id: Vec<u8>,
+    retry: Option<u64>,
+
+    bytes: u64,
+    events: u64,
+    comments: u64,
+    exceeded: Option<LimitExceeded>,
+}
+
+impl EventParser {
+    /// A parser of a new stream. `last_event_id` is what a reconnection goes on from, else empty.
+    #[must_use]
+    pub fn new(max_event_size: usize, last_event_id: &[u8]) -> Self {
+        Self {
+            max_event_size,
+            bom: 0,
+            skip_lf: false,
+            line: Line::Start,
+            value: Vec::new(),
+            digits: Digits::default(),
+            dispatched: false,
+            block_offset: None,
+            data: Vec::new(),
+            has_data: false,
+            event: Vec::new(),
+            block_id: None,
+            block_retry: None,
+            last_event_id: last_event_id.to_vec(),
+            retry: None,
+            bytes: 0,
+            events: 0,
+            comments: 0,
+            exceeded: None,
+        }
+    }
+
+    /// Takes bytes off `rest` until an event is complete. None when `rest` is used up.
+    ///
+    /// An event comes out with the last byte of its blank line; a CR is one, whether or not an LF follows.
+    ///
+    /// # Errors
+    ///
+    /// An event went over the limit. Every further call says so again.
+    pub fn next_event<'p, 'c: 'p>(
+        &'p mut self,
+        rest: &mut &'c [u8],
+    ) -> Result<Option<Event<'p>>, LimitExceeded> {
+        if let Some(exceeded) = self.exceeded {
+            return Err(exceeded);
+        }
+        if self.dispatched {
+            self.begin_block();
+        }
+        if self.bom < BOM.len() {
+            self.pass_bom(rest);
+        }
+        // The block's data, as long as it is one line inside this chunk.
+        let mut whole: Option<&'c [u8]> = None;
+        while let Some(&first) = rest.first() {
+            if mem::take(&mut self.skip_lf) && first == LF {
+                self.pass(rest, 1);
+                continue;
+            }
+            let at_start = matches!(self.line, Line::Start);
+            if at_start && (first == LF || first == CR) {
+                self.skip_lf = first == CR;
+                self.pass(rest, 1);
+                if whole.is_none() && !self.has_data {
+                    self.commit_id();
+                    self.begin_block();
+                    continue;
+                }
+                return Ok(Some(self.dispatch(whole)));
+            }
+            self.block_offset.get_or_insert(self.bytes);
+
+            let end = memchr2(LF, CR, rest);
+            let (piece, _) = rest.split_at(end.unwrap_or(rest.len()));
+            let data = if at_start && end.is_some() && whole.is_none() && !self.has_data {
+                piece.strip_prefix(b"data:")
+            } else {
+                None
+            };
+            if let Some(value) = data {
+                let value = value.strip_prefix(b" ").unwrap_or(value);
+                self.check_size(value.len())?;
+                whole = Some(value);
+            } else {
+                if let Some(data) = whole.take() {
+                    self.keep_data(data);
+                }
+                self.push(piece)?;
+            }
+            if let Some(end) = end {
+                self.skip_lf = rest[end] == CR;
+                self.pass(rest, end + 1);
+                self.end_line();
+            } else {
+                self.pass(rest, rest.len());
+            }
+        }
+        if let Some(data) = whole {
+            self.keep_data(data);
+        }
+        Ok(None)
+    }
+
+    /// What has come of the data of an incomplete block, the line that is still arriving included.
+    #[must_use]
+    pub fn incomplete_data(&self) -> Option<&[u8]> {
+        (self.has_data && !self.dispatched).then_some(&*self.data)
+    }
+
+    /// Dispatches the incomplete block as if its blank line had come. The standard has no such step: it is
+    /// for readers who know by other means that the data is whole.
+    pub fn take_incomplete(&mut self) {
+        self.commit_id();
+        self.events += 1;
+        self.begin_block();
+        self.line = Line::Start;
+    }
+
+    /// Begins anew, with the same limit. `last_event_id` as for [`EventParser::new`].
+    pub fn reset(&mut self, last_event_id: &[u8]) {
+        *self = Self::new(self.max_event_size, last_event_id);
+    }
+
+    /// The last event ID string of the stream.
+    #[must_use]
+    pub fn last_event_id(&self) -> &[u8] {
+        &self.last_event_id
+    }
+
+    /// The reconnection time in milliseconds that the stream has set last.
+    #[must_use]
+    pub fn retry(&self) -> Option<u64> {
+        self.retry
+    }
+
+    /// How many bytes of an incomplete event are held.
+    #[must_use]
+    pub fn pending_bytes(&self) -> usize {
+        let name = if let Line::Name(name) = &self.line { name.as_bytes().len() } else { 0 };
+        if self.dispatched { name } else { name + self.held() }
+    }
+
+    /// How many bytes have been taken off the chunks.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// How many events have been dispatched.
+    #[must_use]
+    pub fn events(&self) -> u64 {
+        self.events
+    }
+
+    /// How many comment lines have been passed over.
+    #[must_use]
+    pub fn comments(&self) -> u64 {
+        self.comments
+    }
+
+    /// Takes all of `rest` without a look at it, for a reader who wants no more events.
+    pub fn pass_all(&mut self, rest: &mut &[u8]) {
+        self.pass(rest, rest.len());
+    }
+
+    fn pass(&mut self, rest: &mut &[u8], count: usize) {
+        *rest = &rest[count..];
+        self.bytes += count as u64;
+    }
+
+    fn pass_bom(&mut self, rest: &mut &[u8]) {
+        while let (Some(expected), Some(byte)) = (BOM.get(self.bom), rest.first()) {
+            if byte == expected {
+                self.pass(rest, 1);
+                self.bom += 1;
+            } else {
+                if self.bom > 0 {
+                    // Part of a BOM is content, and no field's name begins with it.
+                    self.line = Line::Ignored;
+                }
+                self.bom = BOM.len();
+            }
+        }
+    }
+
+    fn dispatch<'p>(&'p mut self, whole: Option<&'p [u8]>) -> Event<'p> {
+        self.commit_id();
+        self.events += 1;
+        self.dispatched = true;
+        Event {
+            event: &self.event,
+            data: whole.unwrap_or(&self.data),
+            id: &self.last_event_id,
+            retry: self.block_retry,
+            number: self.events,
+            offset: self.block_offset.unwrap_or(self.bytes),
+        }
+    }
+
+    fn commit_id(&mut self) {
+        if let Some(id) = self.block_id.take() {
+            self.last_event_id = id;
+        }
+    }
+
+    fn begin_block(&mut self) {
+        self.dispatched = false;
+        self.block_offset = None;
+        self.has_data = false;
+        self.block_retry = None;
+        clear(&mut self.data);
+        clear(&mut self.event);
+    }
+
+    /// Takes the next piece of the current line, which is not known to be a whole one.
+    fn push(&mut self, mut piece: &[u8]) -> Result<(), LimitExceeded> {
+        if matches!(self.line, Line::Start | Line::Name(_)) {
+            let Some(value) = self.push_name(piece) else {
+                return Ok(());
+            };
+            piece = value;
+        }
+        if let Line::Colon(field) = self.line {
+            let Some(&first) = piece.first() else {
+                return Ok(());
+            };
+            self.line = Line::Value(field);
+            if first == b' ' {
+                piece = &piece[1..];
+            }
+        }
+        if let Line::Value(field) = self.line { self.push_value(field, piece) } else { Ok(()) }
+    }
+
+    /// Reads on in the field's name; Some(what stands behind the colon) once it is complete.
+    fn push_name<'c>(&mut self, piece: &'c [u8]) -> Option<&'c [u8]> {
+        let mut name = if let Line::Name(name) = self.line { name } else { Name::default() };
+        for (i, &byte) in piece.iter().enumerate() {
+            if byte == b':' {
+                self.line = match Field::named(name.as_bytes()) {
+                    Some(field) => Line::Colon(field),
+                    None if name.as_bytes().is_empty() => Line::Comment,
+                    None => Line::Ignored,
+                };
+                if matches!(self.line, Line::Colon(Field::Data)) {
+                    self.begin_data_line();
+                }
+                return Some(&piece[i + 1..]);
+            }
+            if !name.push(byte) {
+                self.line = Line::Ignored;
+                return None;
+            }
+        }
+        self.line = Line::Name(name);
+        None
+    }
+
+    fn push_value(&mut self, field: Field, piece: &[u8]) -> Result<(), LimitExceeded> {
+        match field {
+            Field::Data => {
+                self.check_size(piece.len())?;
+                self.data.extend_from_slice(piece);
+            }
+            Field::Event => {
+                self.check_size(piece.len())?;
+                self.value.extend_from_slice(piece);
+            }
+            Field::Id => {
+                let nul = memchr(0, piece);
+                let piece = &piece[..nul.unwrap_or(piece.len())];
+                self.check_size(piece.len())?;
+                if nul.is_some() {
+                    // "If the field value does not contain U+0000 NULL": else the line is void.
+                    clear(&mut self.value);
+                    self.line = Line::Ignored;
+                } else {
+                    self.value.extend_from_slice(piece);
+                }
+            }
+            Field::Retry => {
+                if !self.digits.push(piece) {
+                    self.digits = Digits::default();
+                    self.line = Line::Ignored;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Processes the field of the line that has ended.
+    fn end_line(&mut self) {
+        match mem::take(&mut self.line) {
+            Line::Name(name) => {
+                // "Otherwise, the string is not empty but does not contain a colon": the value is empty.
+                if let Some(field) = Field::named(name.as_bytes()) {
+                    if field == Field::Data {
+                        self.begin_data_line();
+                    }
+                    self.end_field(field);
+                }
+            }
+            Line::Value(field) | Line::Colon(field) => self.end_field(field),
+            Line::Comment => self.comments += 1,
+            Line::Start | Line::Ignored => {}
+        }
+    }
+
+    fn end_field(&mut self, field: Field) {
+        match field {
+            Field::Data => {}
+            Field::Event => {
+                mem::swap(&mut self.event, &mut self.value);
+                clear(&mut self.value);
+            }
+            Field::Id => self.block_id = Some(mem::take(&mut self.value)),
+            Field::Retry => {
+                if let Digits(Some(milliseconds)) = mem::take(&mut self.digits) {
+                    self.retry = Some(milliseconds);
+                    self.block_retry = Some(milliseconds);
+                }
+            }
+        }
+    }
+
+    fn begin_data_line(&mut self) {
+        if self.has_data {
+            self.data.push(LF);
+        }
+        self.has_data = true;
+    }
+
+    fn keep_data(&mut self, data: &[u8]) {
+        self.data.extend_from_slice(data);
+        self.has_data = true;
+    }
+
+    fn held(&self) -> usize {
+        let id = self.block_id.as_ref().map_or(0, Vec::len);
+        self.data.len() + self.event.len() + self.value.len() + id
+    }
+
+    fn check_size(&mut self, more: usize) -> Result<(), LimitExceeded> {
+        if self.held() + more <= self.max_event_size {
+            return Ok(());
+        }
+        let exceeded = LimitExceeded {
+            limit: "max_event_size",
+            value: self.max_event_size,
+            event_number: self.events + 1,
+            offset: self.block_offset.unwrap_or(self.bytes),
+        };
+        self.exceeded = Some(exceeded);
+        self.begin_block();
+        self.value = Vec::new();
+        Err(exceeded)
+    }
+}
+
+/// Empties a buffer, and gives back its memory if it has grown large.
+fn clear(buffer: &mut Vec<u8>) {
+    if buffer.capacity() > KEPT_CAPACITY {
+        *buffer = Vec::new();
+    } else {
+        buffer.clear();
+    }
+}

@@ -1,0 +1,129 @@
+//! The data of events, up to the sentinel, and of an unterminated last event.
+
+use crate::LimitExceeded;
+use crate::sse::{Event, EventParser};
+
+/// What the data of a dispatched event is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Data<'a> {
+    /// Something to decode.
+    Payload(Event<'a>),
+    /// Nothing: the data is empty, or a comment that a proxy has wrapped (`data: : keep-alive`).
+    Nothing,
+    /// The sentinel. Nothing after it counts.
+    Done,
+}
+
+/// Gives the data of each event of a stream that is pushed into it.
+#[derive(Debug)]
+pub struct DataParser {
+    events: EventParser,
+    /// Without white space around it; None for streams that have none.
+    sentinel: Option<Box<str>>,
+    done: bool,
+}
+
+impl DataParser {
+    /// A parser of a new stream that ends with `sentinel`, if it has one.
+    #[must_use]
+    pub fn new(max_event_size: usize, sentinel: Option<&str>) -> Self {
+        let sentinel = sentinel.map(|text| trim(text).into());
+        Self { events: EventParser::new(max_event_size, b""), sentinel, done: false }
+    }
+
+    /// Takes bytes off `rest` until an event is complete and sorts it. None when `rest` is used up.
+    ///
+    /// # Errors
+    ///
+    /// An event went over the limit. Every further call says so again.
+    pub fn next_data<'p, 'c: 'p>(
+        &'p mut self,
+        rest: &mut &'c [u8],
+    ) -> Result<Option<Data<'p>>, LimitExceeded> {
+        if self.done {
+            self.events.pass_all(rest);
+            return Ok(None);
+        }
+        let sentinel = self.sentinel.as_deref();
+        Ok(self.events.next_event(rest)?.map(|event| match sort(event.data, sentinel) {
+            Sort::Payload => Data::Payload(event),
+            Sort::Nothing => Data::Nothing,
+            Sort::Done => {
+                self.done = true;
+                Data::Done
+            }
+        }))
+    }
+
+    /// At the end of the stream, the data of an unterminated last event that may be a whole JSON object;
+    /// only decoding it can tell. An unterminated sentinel is taken here.
+    pub fn close(&mut self) -> Option<&[u8]> {
+        if self.done {
+            return None;
+        }
+        let data = self.events.incomplete_data()?;
+        match sort(data, self.sentinel.as_deref()) {
+            Sort::Payload => {}
+            Sort::Nothing => return None,
+            Sort::Done => {
+                self.done = true;
+                self.events.take_incomplete();
+                return None;
+            }
+        }
+        self.events.incomplete_data().filter(|data| {
+            let data = data.trim_ascii();
+            data.starts_with(b"{") && data.ends_with(b"}")
+        })
+    }
+
+    /// Counts the unterminated last event as dispatched: what [`close`](Self::close) gave was whole.
+    pub fn take_incomplete(&mut self) {
+        self.events.take_incomplete();
+    }
+
+    /// Begins anew, with the same limit and sentinel.
+    pub fn reset(&mut self) {
+        self.events.reset(b"");
+        self.done = false;
+    }
+
+    /// Whether the sentinel has come.
+    #[must_use]
+    pub fn is_done(&self) -> bool {
+        self.done
+    }
+
+    /// The parser below, for its counters.
+    #[must_use]
+    pub fn events(&self) -> &EventParser {
+        &self.events
+    }
+}
+
+enum Sort {
+    Payload,
+    Nothing,
+    Done,
+}
+
+fn sort(data: &[u8], sentinel: Option<&str>) -> Sort {
+    // An object is by far the most common, and certainly neither of the others.
+    if data.first() == Some(&b'{') && sentinel.is_none_or(|text| !text.starts_with('{')) {
+        return Sort::Payload;
+    }
+    let text = String::from_utf8_lossy(data);
+    let text = trim(&text);
+    if text.is_empty() || text.starts_with(':') {
+        Sort::Nothing
+    } else if sentinel == Some(text) {
+        Sort::Done
+    } else {
+        Sort::Payload
+    }
+}
+
+/// Takes off what Python's `str.strip` takes off: Unicode's white space and the four separator controls.
+fn trim(text: &str) -> &str {
+    text.trim_matches(|c: char| c.is_whitespace() || ('\u{1c}'..='\u{1f}').contains(&c))
+}
