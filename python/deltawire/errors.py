@@ -1,0 +1,132 @@
+"""The exceptions of deltawire: a small closed set, each with its facts as attributes.
+
+A message tells what came, where in the stream, and what to do about it, but never the payload: logs
+leak prompts. Up to 200 bytes of it stand in `preview`, for whoever decides to look. All of them can be
+pickled and copied.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+PREVIEW_BYTES = 200
+"""At most so many bytes of what came are kept in an exception's `preview`."""
+
+
+class DeltawireError(Exception):
+    """The base of every exception that deltawire raises for what came in.
+
+    A wrong call (a str fed, `feed` after `close`, a parser used by two threads at a time) raises Python's
+    own TypeError, ValueError or RuntimeError instead.
+    """
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # BaseException would call the class with `args`, which hold the text and not the parameters.
+        return _rebuild, (type(self), self.args, self.__dict__)
+
+
+def _rebuild(cls: type[DeltawireError], args: tuple[Any, ...], state: dict[str, Any]) -> DeltawireError:
+    error = cls.__new__(cls, *args)
+    error.__dict__.update(state)
+    return error
+
+
+class InvalidJSON(DeltawireError, ValueError):
+    """The data of an event is not what `loads` decodes. Its own exception is the `__cause__`.
+
+    The parser goes on: the rest of the feed that raised comes out of the next call, `feed(b"")` if need be.
+
+    Attributes:
+        values: what was decoded before it in the same feed; it is delivered nowhere else.
+        event_number: which event of the stream it was, counted from 1; None from `ServerSentEvent.json()`.
+        offset: byte offset in the stream at which the event begins; None where `event_number` is.
+        size: the length of its data in bytes.
+        preview: the first bytes of its data, at most 200.
+    """
+
+    def __init__(
+        self,
+        *,
+        values: list[Any] | None = None,
+        event_number: int | None = None,
+        offset: int | None = None,
+        size: int = 0,
+        preview: bytes = b"",
+    ) -> None:
+        if event_number is None:
+            where, remedy = "the event", "see __cause__ for why"
+        else:
+            where = f"event {event_number}, at byte {offset} of the stream,"
+            remedy = 'see __cause__ for why, or pass errors="skip" to count such events and go on'
+        super().__init__(f"{where} holds {size} bytes of data that are not valid JSON; {remedy}")
+        self.values = [] if values is None else values
+        self.event_number = event_number
+        self.offset = offset
+        self.size = size
+        self.preview = preview
+
+
+class LimitExceeded(DeltawireError):
+    """More came than a limit allows. The parser refuses to go on until `reset()`.
+
+    Attributes:
+        limit: the name of the limit, which is the parameter that sets it (`"max_event_size"`).
+        value: what it is set to.
+        values: what was complete before it in the same feed; it is delivered nowhere else.
+        event_number: which event of the stream went over it, counted from 1.
+        offset: byte offset in the stream at which that event begins.
+    """
+
+    def __init__(
+        self,
+        limit: str,
+        value: int,
+        *,
+        values: list[Any] | None = None,
+        event_number: int = 0,
+        offset: int = 0,
+    ) -> None:
+        super().__init__(
+            f"event {event_number}, at byte {offset} of the stream, goes over {limit}={value}; "
+            f"pass a larger {limit} if such events are expected, and call reset() to use the parser again"
+        )
+        self.limit = limit
+        self.value = value
+        self.values = [] if values is None else values
+        self.event_number = event_number
+        self.offset = offset
+
+
+class NotEventStream(DeltawireError):
+    """An HTTP response whose content type is not `text/event-stream`: an error page, a JSON document.
+
+    Attributes:
+        status: the HTTP status code, None where the response has none.
+        content_type: the Content-Type header as it was sent.
+        preview: the first bytes of the body, at most 200.
+    """
+
+    def __init__(self, *, status: int | None = None, content_type: str = "", preview: bytes = b"") -> None:
+        super().__init__(
+            f"expected a response of type text/event-stream, got {content_type!r} with HTTP status {status}; "
+            f"look at the request, or pass check_content_type=False if the body is an event stream all the same"
+        )
+        self.status = status
+        self.content_type = content_type
+        self.preview = preview
+
+
+class CassetteError(DeltawireError):
+    """A cassette cannot be read: not there, not YAML or JSON, or not in a format of go-vcr or VCR.py.
+
+    Attributes:
+        path: the file.
+        place: where in it: `"line 12, column 3"`, or the way to a field, `"interactions[0].response.body"`.
+        reason: what is wrong there.
+    """
+
+    def __init__(self, path: str, place: str, reason: str) -> None:
+        super().__init__(f"{path}: {place}: {reason}" if place else f"{path}: {reason}")
+        self.path = path
+        self.place = place
+        self.reason = reason

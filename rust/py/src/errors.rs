@@ -1,0 +1,55 @@
+//! The exceptions of `deltawire.errors`, which are defined in Python, raised from Rust.
+
+use deltawire_core::LimitExceeded;
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyDict};
+
+/// At most so many bytes of what came are shown to whoever decides to look.
+const PREVIEW_BYTES: usize = 200;
+
+/// A payload that `loads` refused.
+#[derive(Clone, Copy)]
+pub struct Refused<'a> {
+    /// The number of its event and where in the stream that begins, if it came from one.
+    pub place: Option<(u64, u64)>,
+    pub data: &'a [u8],
+}
+
+/// `InvalidJSON`, with what was decoded before it and the decoder's own exception as its cause.
+pub fn invalid_json(py: Python<'_>, refused: Refused<'_>, values: Vec<Py<PyAny>>, cause: PyErr) -> PyErr {
+    let facts = || {
+        let facts = PyDict::new(py);
+        facts.set_item("values", values)?;
+        facts.set_item("event_number", refused.place.map(|(number, _)| number))?;
+        facts.set_item("offset", refused.place.map(|(_, offset)| offset))?;
+        facts.set_item("size", refused.data.len())?;
+        let preview = &refused.data[..refused.data.len().min(PREVIEW_BYTES)];
+        facts.set_item("preview", PyBytes::new(py, preview))?;
+        Ok(facts)
+    };
+    let error = make(py, "InvalidJSON", facts());
+    error.set_cause(py, Some(cause));
+    error
+}
+
+/// `LimitExceeded`, with what was complete before it.
+pub fn limit_exceeded(py: Python<'_>, exceeded: LimitExceeded, values: Vec<Py<PyAny>>) -> PyErr {
+    let facts = || {
+        let facts = PyDict::new(py);
+        facts.set_item("limit", exceeded.limit)?;
+        facts.set_item("value", exceeded.value)?;
+        facts.set_item("values", values)?;
+        facts.set_item("event_number", exceeded.event_number)?;
+        facts.set_item("offset", exceeded.offset)?;
+        Ok(facts)
+    };
+    make(py, "LimitExceeded", facts())
+}
+
+/// Makes an exception of `deltawire.errors`; should that fail, the failure is what is raised.
+#[cold]
+fn make(py: Python<'_>, class: &str, facts: PyResult<Bound<'_, PyDict>>) -> PyErr {
+    facts
+        .and_then(|facts| py.import("deltawire.errors")?.getattr(class)?.call((), Some(&facts)))
+        .map_or_else(|error| error, PyErr::from_value)
+}

@@ -1,0 +1,275 @@
+//! `JSONParser`: the data of the core's events through `loads`.
+//!
+//! The parser stays borrowed while `loads` runs, so a `loads` that feeds its own parser gets a `RuntimeError`
+//! instead of a torn state. Where `loads` raises, the place in the chunk is kept and the next call goes on
+//! from there: nothing is decoded twice, nothing is lost, and a chunk full of broken events costs no more
+//! than its length.
+
+use std::collections::VecDeque;
+
+use deltawire_core::stream::{Data, DataParser};
+use pyo3::exceptions::PyValueError;
+use pyo3::gc::{PyTraverseError, PyVisit};
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyBytes, PyList, PyMemoryView, PySlice, PyString};
+
+use crate::borrow;
+use crate::errors::{self, Refused};
+
+/// From this size on, orjson gets a view of the fed bytes instead of a copy. Making a view costs some 60 ns
+/// more than copying a small chunk; copying grows by 9 ns a KiB. `benches/test_view.py` measures both.
+const VIEW_FROM: usize = 16 * 1024;
+
+/// Decodes the data of each event.
+#[pyclass(generic, module = "deltawire")]
+pub struct JSONParser {
+    core: DataParser,
+    /// None stands for orjson's.
+    loads: Option<Py<PyAny>>,
+    skip: bool,
+    closed: bool,
+    malformed: u64,
+    /// Chunks that wait behind an exception, each with how much of it was read.
+    backlog: VecDeque<(Py<PyBytes>, usize)>,
+    /// What was decoded in a call that then raised an exception of `loads`' own.
+    decoded: Vec<Py<PyAny>>,
+}
+
+#[pymethods]
+impl JSONParser {
+    #[new]
+    #[pyo3(
+        signature = (*, loads = None, done = Some("[DONE]"), errors = "strict", max_event_size = 33_554_432),
+        text_signature = "(*, loads=None, done='[DONE]', errors='strict', max_event_size=33554432)"
+    )]
+    fn new(
+        loads: Option<Py<PyAny>>,
+        done: Option<&str>,
+        errors: &str,
+        max_event_size: isize,
+    ) -> PyResult<Self> {
+        if done.is_some_and(|text| text.trim().is_empty()) {
+            return Err(PyValueError::new_err("done is blank; pass None for a stream without a sentinel"));
+        }
+        let skip = match errors {
+            "strict" => false,
+            "skip" => true,
+            _ => {
+                return Err(PyValueError::new_err(format!(
+                    "errors is \"strict\" or \"skip\", not {errors:?}"
+                )));
+            }
+        };
+        Ok(Self {
+            core: DataParser::new(borrow::max_event_size(max_event_size)?, done),
+            loads,
+            skip,
+            closed: false,
+            malformed: 0,
+            backlog: VecDeque::new(),
+            decoded: Vec::new(),
+        })
+    }
+
+    fn feed<'py>(slf: &Bound<'py, Self>, data: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyList>> {
+        let chunk = borrow::chunk(data)?;
+        let mut parser = borrow::exclusively(slf)?;
+        if parser.closed {
+            return Err(borrow::closed());
+        }
+        parser.values_in(chunk)
+    }
+
+    fn close<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyList>> {
+        let py = slf.py();
+        let mut parser = borrow::exclusively(slf)?;
+        parser.closed = true;
+        let values = parser.values_in(PyBytes::new(py, b""))?;
+        if let Some(value) = parser.incomplete(py)? {
+            values.append(value)?;
+        }
+        Ok(values)
+    }
+
+    fn reset(slf: &Bound<'_, Self>) -> PyResult<()> {
+        let mut parser = borrow::exclusively(slf)?;
+        parser.core.reset();
+        parser.closed = false;
+        parser.malformed = 0;
+        parser.backlog.clear();
+        parser.decoded.clear();
+        Ok(())
+    }
+
+    #[getter]
+    fn done(&self) -> bool {
+        self.core.is_done()
+    }
+
+    #[getter]
+    fn pending_bytes(&self) -> usize {
+        self.core.events().pending_bytes()
+    }
+
+    #[getter]
+    fn bytes(&self) -> u64 {
+        self.core.events().bytes()
+    }
+
+    #[getter]
+    fn events(&self) -> u64 {
+        self.core.events().events()
+    }
+
+    #[getter]
+    fn comments(&self) -> u64 {
+        self.core.events().comments()
+    }
+
+    #[getter]
+    fn malformed(&self) -> u64 {
+        self.malformed
+    }
+
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        if let Some(loads) = &self.loads {
+            visit.call(loads)?;
+        }
+        self.decoded.iter().try_for_each(|value| visit.call(value))
+    }
+
+    fn __clear__(&mut self) {
+        self.loads = None;
+        self.decoded.clear();
+    }
+}
+
+impl JSONParser {
+    fn values_in<'py>(&mut self, chunk: Bound<'py, PyBytes>) -> PyResult<Bound<'py, PyList>> {
+        let py = chunk.py();
+        if self.backlog.is_empty() {
+            self.read(&chunk, 0)?;
+        } else {
+            self.backlog.push_back((chunk.unbind(), 0));
+            while let Some((chunk, start)) = self.backlog.pop_front() {
+                self.read(chunk.bind(py), start)?;
+            }
+        }
+        PyList::new(py, self.decoded.drain(..))
+    }
+
+    /// Decodes into `decoded` what is complete in the chunk from `start` on. After an exception the rest of
+    /// the chunk is first in the backlog.
+    fn read(&mut self, chunk: &Bound<'_, PyBytes>, start: usize) -> PyResult<()> {
+        let py = chunk.py();
+        let bytes = chunk.as_bytes();
+        let mut rest = &bytes[start..];
+        loop {
+            let event = match self.core.next_data(&mut rest) {
+                Ok(Some(Data::Payload(event))) => event,
+                Ok(Some(Data::Nothing | Data::Done)) => continue,
+                Ok(None) => return Ok(()),
+                Err(exceeded) => {
+                    self.backlog.clear();
+                    return Err(errors::limit_exceeded(py, exceeded, std::mem::take(&mut self.decoded)));
+                }
+            };
+            let error = match decode(self.loads.as_ref(), event.data, chunk) {
+                Ok(value) => {
+                    self.decoded.push(value.unbind());
+                    continue;
+                }
+                Err(error) => error,
+            };
+            let refused = error.is_instance_of::<PyValueError>(py);
+            if refused {
+                self.malformed += 1;
+                if self.skip {
+                    continue;
+                }
+            }
+            let error = if refused {
+                let values = std::mem::take(&mut self.decoded);
+                let refused = Refused { place: Some((event.number, event.offset)), data: event.data };
+                errors::invalid_json(py, refused, values, error)
+            } else {
+                error
+            };
+            if !rest.is_empty() {
+                self.backlog.push_front((chunk.clone().unbind(), bytes.len() - rest.len()));
+            }
+            return Err(error);
+        }
+    }
+
+    /// An unterminated last event, if it is whole after all.
+    fn incomplete<'py>(&mut self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let Some(data) = self.core.close() else {
+            return Ok(None);
+        };
+        match decode(self.loads.as_ref(), data, &PyBytes::new(py, b"")) {
+            Ok(value) => {
+                self.core.take_incomplete();
+                Ok(Some(value))
+            }
+            Err(error) if error.is_instance_of::<PyValueError>(py) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// Hands the data of one event to `loads`, valid UTF-8 in any case. `chunk` is what was fed: the data may lie
+/// in it.
+fn decode<'py>(
+    loads: Option<&Py<PyAny>>,
+    data: &[u8],
+    chunk: &Bound<'py, PyBytes>,
+) -> PyResult<Bound<'py, PyAny>> {
+    let py = chunk.py();
+    let Some(loads) = loads else {
+        let result = match view(data, chunk) {
+            Some(view) => orjson_loads(py)?.call1((view?,)),
+            None => orjson_loads(py)?.call1((PyBytes::new(py, data),)),
+        };
+        // orjson checks the UTF-8 itself, so only what it refused has to be looked at.
+        return match result {
+            Err(error) if error.is_instance_of::<PyValueError>(py) => match String::from_utf8_lossy(data) {
+                std::borrow::Cow::Borrowed(_) => Err(error),
+                std::borrow::Cow::Owned(text) => orjson_loads(py)?.call1((text,)),
+            },
+            result => result,
+        };
+    };
+    let text = String::from_utf8_lossy(data);
+    loads.bind(py).call1((PyBytes::new(py, text.as_bytes()),))
+}
+
+/// A view of large data that lies in the chunk. It owns the chunk as long as it lives.
+fn view<'py>(data: &[u8], chunk: &Bound<'py, PyBytes>) -> Option<PyResult<Bound<'py, PyAny>>> {
+    if data.len() < VIEW_FROM {
+        return None;
+    }
+    let start = data.as_ptr().addr().checked_sub(chunk.as_bytes().as_ptr().addr())?;
+    let end = start.checked_add(data.len()).filter(|&end| end <= chunk.as_bytes().len())?;
+    let bounds = (isize::try_from(start).ok()?, isize::try_from(end).ok()?);
+    Some(
+        PyMemoryView::from(chunk)
+            .and_then(|view| view.get_item(PySlice::new(chunk.py(), bounds.0, bounds.1, 1))),
+    )
+}
+
+/// `ServerSentEvent.json()`.
+pub fn decode_text<'py>(data: &Bound<'py, PyString>) -> PyResult<Bound<'py, PyAny>> {
+    let py = data.py();
+    orjson_loads(py)?.call1((data,)).map_err(|cause| {
+        let text = data.to_string_lossy();
+        let refused = Refused { place: None, data: text.as_bytes() };
+        errors::invalid_json(py, refused, Vec::new(), cause)
+    })
+}
+
+fn orjson_loads(py: Python<'_>) -> PyResult<&Bound<'_, PyAny>> {
+    static LOADS: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    LOADS.import(py, "orjson", "loads")
+}

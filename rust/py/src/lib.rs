@@ -1,0 +1,32 @@
+//! `deltawire._native`: the core's parsers as Python classes.
+//!
+//! Conversion only: bytes in, str and lists out, the core's errors into the exceptions of
+//! `deltawire.errors`. What a stream means is told by the core, what to do about it by Python. The GIL is
+//! held throughout: a chunk takes microseconds, and giving the GIL away costs more than that when another
+//! thread wants it.
+
+mod borrow;
+mod errors;
+mod event;
+mod event_parser;
+mod json_parser;
+mod text;
+
+use pyo3::prelude::*;
+
+/// The Rust half of deltawire: push parsers, which take bytes and do no input or output of their own.
+#[pymodule(gil_used = true)]
+mod _native {
+    #[pymodule_export]
+    use super::event::ServerSentEvent;
+    #[pymodule_export]
+    use super::event_parser::EventParser;
+    #[pymodule_export]
+    use super::json_parser::JSONParser;
+    use super::{Bound, PyModule, PyModuleMethods, PyResult};
+
+    #[pymodule_init]
+    fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        module.add("__version__", env!("CARGO_PKG_VERSION"))
+    }
+}
