@@ -49,7 +49,9 @@ FUZZ_SECONDS ?= 60
 .PHONY: fuzz
 fuzz: ## fuzz the core for FUZZ_SECONDS a target
 	command -v cargo-fuzz >/dev/null || cargo install --locked cargo-fuzz
-	for target in $$(cd rust/fuzz && cargo fuzz list); do (cd rust/fuzz && RUSTC_BOOTSTRAP=1 cargo fuzz run --sanitizer none $$target -- -max_total_time=$(FUZZ_SECONDS)) || exit 1; done
+	for target in $$(cargo fuzz list --fuzz-dir rust/fuzz); do \
+	  RUSTC_BOOTSTRAP=1 cargo fuzz run --fuzz-dir rust/fuzz --sanitizer none $$target -- -max_total_time=$(FUZZ_SECONDS) || exit 1; \
+	done
 
 .PHONY: clean
 clean: ## remove everything that is made

@@ -33,8 +33,8 @@ impl EventParser {
         }
         Ok(Self {
             core: sse::EventParser::new(borrow::max_event_size(max_event_size)?, last_event_id.as_bytes()),
-            recent_event: Recent::new(py, b"message"),
-            recent_id: Recent::new(py, last_event_id.as_bytes()),
+            recent_event: Recent::new(py, b"message")?,
+            recent_id: Recent::new(py, last_event_id.as_bytes())?,
             initial_id: last_event_id.into_boxed_str(),
             closed: false,
         })
@@ -64,7 +64,7 @@ impl EventParser {
     }
 
     #[getter]
-    fn last_event_id<'py>(&self, py: Python<'py>) -> Bound<'py, PyString> {
+    fn last_event_id<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyString>> {
         text(py, self.core.last_event_id())
     }
 
@@ -110,10 +110,10 @@ impl EventParser {
                         event: if event.event.is_empty() {
                             intern!(py, "message").clone().unbind()
                         } else {
-                            self.recent_event.get(py, event.event)
+                            self.recent_event.get(py, event.event)?
                         },
-                        data: text(py, event.data).unbind(),
-                        id: self.recent_id.get(py, event.id),
+                        data: text(py, event.data)?.unbind(),
+                        id: self.recent_id.get(py, event.id)?,
                         retry: event.retry,
                     };
                     found.push(Py::new(py, event)?.into_any());

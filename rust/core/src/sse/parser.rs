@@ -167,7 +167,7 @@ impl EventParser {
             if let Some(end) = end {
                 self.skip_lf = rest[end] == CR;
                 self.pass(rest, end + 1);
-                self.end_line();
+                self.end_line()?;
             } else {
                 self.pass(rest, rest.len());
             }
@@ -292,7 +292,7 @@ impl EventParser {
     /// Takes the next piece of the current line, which is not known to be a whole one.
     fn push(&mut self, mut piece: &[u8]) -> Result<(), LimitExceeded> {
         if matches!(self.line, Line::Start | Line::Name(_)) {
-            let Some(value) = self.push_name(piece) else {
+            let Some(value) = self.push_name(piece)? else {
                 return Ok(());
             };
             piece = value;
@@ -310,7 +310,7 @@ impl EventParser {
     }
 
     /// Reads on in the field's name; Some(what stands behind the colon) once it is complete.
-    fn push_name<'c>(&mut self, piece: &'c [u8]) -> Option<&'c [u8]> {
+    fn push_name<'c>(&mut self, piece: &'c [u8]) -> Result<Option<&'c [u8]>, LimitExceeded> {
         let mut name = if let Line::Name(name) = self.line { name } else { Name::default() };
         for (i, &byte) in piece.iter().enumerate() {
             if byte == b':' {
@@ -320,17 +320,17 @@ impl EventParser {
                     None => Line::Ignored,
                 };
                 if matches!(self.line, Line::Colon(Field::Data)) {
-                    self.begin_data_line();
+                    self.begin_data_line()?;
                 }
-                return Some(&piece[i + 1..]);
+                return Ok(Some(&piece[i + 1..]));
             }
             if !name.push(byte) {
                 self.line = Line::Ignored;
-                return None;
+                return Ok(None);
             }
         }
         self.line = Line::Name(name);
-        None
+        Ok(None)
     }
 
     fn push_value(&mut self, field: Field, piece: &[u8]) -> Result<(), LimitExceeded> {
@@ -366,13 +366,13 @@ impl EventParser {
     }
 
     /// Processes the field of the line that has ended.
-    fn end_line(&mut self) {
+    fn end_line(&mut self) -> Result<(), LimitExceeded> {
         match mem::take(&mut self.line) {
             Line::Name(name) => {
                 // "Otherwise, the string is not empty but does not contain a colon": the value is empty.
                 if let Some(field) = Field::named(name.as_bytes()) {
                     if field == Field::Data {
-                        self.begin_data_line();
+                        self.begin_data_line()?;
                     }
                     self.end_field(field);
                 }
@@ -381,6 +381,7 @@ impl EventParser {
             Line::Comment => self.comments += 1,
             Line::Start | Line::Ignored => {}
         }
+        Ok(())
     }
 
     fn end_field(&mut self, field: Field) {
@@ -400,11 +401,13 @@ impl EventParser {
         }
     }
 
-    fn begin_data_line(&mut self) {
+    fn begin_data_line(&mut self) -> Result<(), LimitExceeded> {
         if self.has_data {
+            self.check_size(1)?;
             self.data.push(LF);
         }
         self.has_data = true;
+        Ok(())
     }
 
     fn keep_data(&mut self, data: &[u8]) {
