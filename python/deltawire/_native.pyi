@@ -4,7 +4,7 @@ Each has `feed` and `close`, counts what it saw, and is used by one thread or ta
 """
 
 from collections.abc import Callable
-from typing import Any, Generic, Literal, TypeVar, final, overload
+from typing import Any, ClassVar, Generic, Literal, TypeVar, final, overload
 
 from typing_extensions import Self
 
@@ -19,6 +19,7 @@ class ServerSentEvent:
     The attribute names are those of httpx-sse and httpx2.
     """
 
+    __match_args__: ClassVar[tuple[str, str, str, str]]
     def __new__(
         cls, event: str = "message", data: str = "", id: str = "", retry: int | None = None
     ) -> Self: ...
@@ -59,11 +60,12 @@ class EventParser:
     whatever their cut; a line that cannot become a field is dropped while it still arrives.
 
     Args:
-        max_event_size: the largest event in bytes, 32 MiB by default: its data, its type and its ID together.
+        max_event_size: the largest event in bytes, 32 MiB by default: what has to be held of it, which is
+            its data, its type and its ID together.
         last_event_id: the last event ID string to begin with, after a reconnection.
 
     Raises:
-        ValueError: `max_event_size` is not positive, or `last_event_id` holds NUL, CR or LF.
+        ValueError: `max_event_size` is below 1, or `last_event_id` holds NUL, CR or LF.
     """
 
     def __new__(cls, *, max_event_size: int = 33554432, last_event_id: str = "") -> Self: ...
@@ -105,7 +107,7 @@ class EventParser:
 
     @property
     def bytes(self) -> int:
-        """How many bytes were fed."""
+        """How many bytes of the stream were read."""
 
     @property
     def events(self) -> int:
@@ -134,7 +136,8 @@ class JSONParser(Generic[_T]):
         max_event_size: as for `EventParser`.
 
     Raises:
-        ValueError: an argument is not one of these.
+        TypeError: `loads` is not callable.
+        ValueError: `done` is blank, `errors` is neither, or `max_event_size` is below 1.
     """
 
     @overload
@@ -196,7 +199,7 @@ class JSONParser(Generic[_T]):
 
     @property
     def bytes(self) -> int:
-        """How many bytes were fed."""
+        """How many bytes of the stream were read; what waits behind an exception is not."""
 
     @property
     def events(self) -> int:

@@ -63,7 +63,7 @@ class InvalidJSON(DeltawireError, ValueError):
         self.event_number = event_number
         self.offset = offset
         self.size = size
-        self.preview = preview
+        self.preview = preview[:PREVIEW_BYTES]
 
 
 class LimitExceeded(DeltawireError):
@@ -113,7 +113,7 @@ class NotEventStream(DeltawireError):
         )
         self.status = status
         self.content_type = content_type
-        self.preview = preview
+        self.preview = preview[:PREVIEW_BYTES]
 
 
 class CassetteError(DeltawireError):

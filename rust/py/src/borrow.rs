@@ -4,7 +4,7 @@ use pyo3::PyClass;
 use pyo3::exceptions::{PyRuntimeError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::pyclass::boolean_struct::False;
-use pyo3::types::{PyByteArray, PyBytes, PyMemoryView};
+use pyo3::types::{PyByteArray, PyBytes, PyInt, PyMemoryView};
 
 /// Borrows a parser for the length of a call, against other threads and against itself.
 pub fn exclusively<'py, T: PyClass<Frozen = False>>(parser: &Bound<'py, T>) -> PyResult<PyRefMut<'py, T>> {
@@ -30,11 +30,16 @@ pub fn chunk<'py>(data: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyBytes>> {
     )))
 }
 
-/// The size limit that a parser was given, which has to let something through.
-pub fn max_event_size(bytes: isize) -> PyResult<usize> {
-    match usize::try_from(bytes) {
-        Ok(bytes) if bytes > 0 => Ok(bytes),
-        _ => Err(PyValueError::new_err(format!("max_event_size is a number of bytes above 0, not {bytes}"))),
+/// A limit as a parameter: a whole number above 0, since it has to let something through.
+pub fn size(value: &Bound<'_, PyAny>) -> PyResult<usize> {
+    let number = value
+        .cast::<PyInt>()
+        .map_err(|_| PyTypeError::new_err(format!("a limit is an int, not {}", value.get_type())))?;
+    match number.extract::<usize>() {
+        Ok(size) if size > 0 => Ok(size),
+        _ => {
+            Err(PyValueError::new_err(format!("a limit is a number from 1 to {}, not {number}", usize::MAX)))
+        }
     }
 }
 

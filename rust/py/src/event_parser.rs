@@ -25,14 +25,18 @@ pub struct EventParser {
 impl EventParser {
     #[new]
     #[pyo3(signature = (*, max_event_size = 33_554_432, last_event_id = String::new()), text_signature = "(*, max_event_size=33554432, last_event_id='')")]
-    fn new(py: Python<'_>, max_event_size: isize, last_event_id: String) -> PyResult<Self> {
+    fn new(
+        py: Python<'_>,
+        #[pyo3(from_py_with = borrow::size)] max_event_size: usize,
+        last_event_id: String,
+    ) -> PyResult<Self> {
         if last_event_id.contains(['\0', '\r', '\n']) {
             return Err(PyValueError::new_err(
                 "last_event_id holds NUL, CR or LF: no stream can have set it",
             ));
         }
         Ok(Self {
-            core: sse::EventParser::new(borrow::max_event_size(max_event_size)?, last_event_id.as_bytes()),
+            core: sse::EventParser::new(max_event_size, last_event_id.as_bytes()),
             recent_event: Recent::new(py, b"message")?,
             recent_id: Recent::new(py, last_event_id.as_bytes())?,
             initial_id: last_event_id.into_boxed_str(),

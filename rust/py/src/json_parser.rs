@@ -8,7 +8,7 @@
 use std::collections::VecDeque;
 
 use deltawire_core::stream::{Data, DataParser};
-use pyo3::exceptions::PyValueError;
+use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
@@ -44,13 +44,22 @@ impl JSONParser {
         text_signature = "(*, loads=None, done='[DONE]', errors='strict', max_event_size=33554432)"
     )]
     fn new(
+        py: Python<'_>,
         loads: Option<Py<PyAny>>,
         done: Option<&str>,
         errors: &str,
-        max_event_size: isize,
+        #[pyo3(from_py_with = borrow::size)] max_event_size: usize,
     ) -> PyResult<Self> {
         if done.is_some_and(|text| text.trim().is_empty()) {
             return Err(PyValueError::new_err("done is blank; pass None for a stream without a sentinel"));
+        }
+        if let Some(loads) = &loads
+            && !loads.bind(py).is_callable()
+        {
+            return Err(PyTypeError::new_err(format!(
+                "loads is not callable: {}",
+                loads.bind(py).get_type().name()?
+            )));
         }
         let skip = match errors {
             "strict" => false,
@@ -62,7 +71,7 @@ impl JSONParser {
             }
         };
         Ok(Self {
-            core: DataParser::new(borrow::max_event_size(max_event_size)?, done),
+            core: DataParser::new(max_event_size, done),
             loads,
             skip,
             closed: false,
@@ -78,18 +87,17 @@ impl JSONParser {
         if parser.closed {
             return Err(borrow::closed());
         }
-        parser.values_in(chunk)
+        parser.read_on(chunk)?;
+        parser.values(slf.py())
     }
 
     fn close<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyList>> {
         let py = slf.py();
         let mut parser = borrow::exclusively(slf)?;
         parser.closed = true;
-        let values = parser.values_in(PyBytes::new(py, b""))?;
-        if let Some(value) = parser.incomplete(py)? {
-            values.append(value)?;
-        }
-        Ok(values)
+        parser.read_on(PyBytes::new(py, b""))?;
+        parser.read_incomplete(py)?;
+        parser.values(py)
     }
 
     fn reset(slf: &Bound<'_, Self>) -> PyResult<()> {
@@ -146,17 +154,22 @@ impl JSONParser {
 }
 
 impl JSONParser {
-    fn values_in<'py>(&mut self, chunk: Bound<'py, PyBytes>) -> PyResult<Bound<'py, PyList>> {
+    /// Gives out what is decoded.
+    fn values<'py>(&mut self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
+        PyList::new(py, self.decoded.drain(..))
+    }
+
+    /// Reads the backlog, then the chunk.
+    fn read_on(&mut self, chunk: Bound<'_, PyBytes>) -> PyResult<()> {
         let py = chunk.py();
         if self.backlog.is_empty() {
-            self.read(&chunk, 0)?;
-        } else {
-            self.backlog.push_back((chunk.unbind(), 0));
-            while let Some((chunk, start)) = self.backlog.pop_front() {
-                self.read(chunk.bind(py), start)?;
-            }
+            return self.read(&chunk, 0);
         }
-        PyList::new(py, self.decoded.drain(..))
+        self.backlog.push_back((chunk.unbind(), 0));
+        while let Some((chunk, start)) = self.backlog.pop_front() {
+            self.read(chunk.bind(py), start)?;
+        }
+        Ok(())
     }
 
     /// Decodes into `decoded` what is complete in the chunk from `start` on. After an exception the rest of
@@ -203,19 +216,18 @@ impl JSONParser {
         }
     }
 
-    /// An unterminated last event, if it is whole after all.
-    fn incomplete<'py>(&mut self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
-        let Some(data) = self.core.close() else {
-            return Ok(None);
-        };
+    /// Decodes an unterminated last event, if it is whole after all.
+    fn read_incomplete(&mut self, py: Python<'_>) -> PyResult<()> {
+        let Some(data) = self.core.close() else { return Ok(()) };
         match decode(self.loads.as_ref(), data, &PyBytes::new(py, b"")) {
-            Ok(value) => {
+            Err(error) if error.is_instance_of::<PyValueError>(py) => return Ok(()),
+            result => {
+                // Whatever else `loads` says, it has had this event.
                 self.core.take_incomplete();
-                Ok(Some(value))
+                self.decoded.push(result?.unbind());
             }
-            Err(error) if error.is_instance_of::<PyValueError>(py) => Ok(None),
-            Err(error) => Err(error),
         }
+        Ok(())
     }
 }
 

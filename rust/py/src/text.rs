@@ -34,19 +34,24 @@ fn ascii<'py>(py: Python<'py>, bytes: &[u8]) -> PyResult<Bound<'py, PyString>> {
 }
 
 /// A str that is likely to be asked for again, such as an event type or ID: the last one is given out again
-/// while the bytes are the same.
+/// while the bytes are the same. A long one is not kept: it would weigh on the parser.
 pub struct Recent {
     bytes: Vec<u8>,
     text: Py<PyString>,
 }
 
 impl Recent {
+    const LONGEST: usize = 64;
+
     pub fn new(py: Python<'_>, bytes: &[u8]) -> PyResult<Self> {
         Ok(Self { bytes: bytes.to_vec(), text: text(py, bytes)?.unbind() })
     }
 
     pub fn get(&mut self, py: Python<'_>, bytes: &[u8]) -> PyResult<Py<PyString>> {
         if self.bytes != bytes {
+            if bytes.len() > Self::LONGEST {
+                return Ok(text(py, bytes)?.unbind());
+            }
             *self = Self::new(py, bytes)?;
         }
         Ok(self.text.clone_ref(py))

@@ -13,6 +13,9 @@ pub(super) enum Field {
     Retry,
 }
 
+/// Not of the standard: see `EventParser::with_error_field`.
+pub(super) const ERROR: &[u8] = b"error";
+
 impl Field {
     const NAMES: [(&'static [u8], Self); 4] =
         [(b"data", Self::Data), (b"event", Self::Event), (b"id", Self::Id), (b"retry", Self::Retry)];
@@ -31,7 +34,7 @@ pub(super) struct Name {
 }
 
 impl Name {
-    /// The length of "event" and "retry".
+    /// The length of "event", "retry" and "error".
     const LONGEST: usize = 5;
 
     pub(super) fn as_bytes(&self) -> &[u8] {
@@ -46,7 +49,8 @@ impl Name {
         }
         self.bytes[len] = byte;
         self.len += 1;
-        Field::NAMES.iter().any(|(known, _)| known.starts_with(self.as_bytes()))
+        let begins = |known: &[u8]| known.starts_with(self.as_bytes());
+        begins(ERROR) || Field::NAMES.iter().any(|(known, _)| begins(known))
     }
 }
 

@@ -15,7 +15,7 @@ use std::mem;
 
 use memchr::{memchr, memchr2};
 
-use super::line::{Digits, Field, Line, Name};
+use super::line::{Digits, ERROR, Field, Line, Name};
 use crate::LimitExceeded;
 
 const LF: u8 = b'\n';
@@ -45,6 +45,7 @@ pub struct Event<'a> {
 
 /// Parses an event stream that is pushed into it.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is independent and has its sentence")]
 pub struct EventParser {
     max_event_size: usize,
 
@@ -73,6 +74,10 @@ pub struct EventParser {
 
     last_event_id: Vec<u8>,
     retry: Option<u64>,
+    /// A line with a field or a comment has begun: the stream looks like one.
+    recognised: bool,
+    /// `error` is a field too.
+    error_field: bool,
 
     bytes: u64,
     events: u64,
@@ -100,11 +105,21 @@ impl EventParser {
             block_retry: None,
             last_event_id: last_event_id.to_vec(),
             retry: None,
+            recognised: false,
+            error_field: false,
             bytes: 0,
             events: 0,
             comments: 0,
             exceeded: None,
         }
+    }
+
+    /// Takes a field `error` for the data of an event of type "error". The standard knows no such field;
+    /// some servers of language models report an error in it.
+    #[must_use]
+    pub fn with_error_field(mut self) -> Self {
+        self.error_field = true;
+        self
     }
 
     /// Takes bytes off `rest` until an event is complete. None when `rest` is used up.
@@ -157,6 +172,7 @@ impl EventParser {
             if let Some(value) = data {
                 let value = value.strip_prefix(b" ").unwrap_or(value);
                 self.check_size(value.len())?;
+                self.recognised = true;
                 whole = Some(value);
             } else {
                 if let Some(data) = whole.take() {
@@ -184,6 +200,12 @@ impl EventParser {
         (self.has_data && !self.dispatched).then_some(&*self.data)
     }
 
+    /// The event type buffer of the incomplete block.
+    #[must_use]
+    pub fn event_type(&self) -> &[u8] {
+        &self.event
+    }
+
     /// Dispatches the incomplete block as if its blank line had come. The standard has no such step: it is
     /// for readers who know by other means that the data is whole.
     pub fn take_incomplete(&mut self) {
@@ -195,7 +217,8 @@ impl EventParser {
 
     /// Begins anew, with the same limit. `last_event_id` as for [`EventParser::new`].
     pub fn reset(&mut self, last_event_id: &[u8]) {
-        *self = Self::new(self.max_event_size, last_event_id);
+        let error_field = self.error_field;
+        *self = Self { error_field, ..Self::new(self.max_event_size, last_event_id) };
     }
 
     /// The last event ID string of the stream.
@@ -208,6 +231,12 @@ impl EventParser {
     #[must_use]
     pub fn retry(&self) -> Option<u64> {
         self.retry
+    }
+
+    /// Whether any line was a field or a comment: an error page has neither.
+    #[must_use]
+    pub fn is_recognised(&self) -> bool {
+        self.recognised
     }
 
     /// How many bytes of an incomplete event are held.
@@ -254,6 +283,7 @@ impl EventParser {
                 if self.bom > 0 {
                     // Part of a BOM is content, and no field's name begins with it.
                     self.line = Line::Ignored;
+                    self.block_offset = Some(0);
                 }
                 self.bom = BOM.len();
             }
@@ -314,11 +344,12 @@ impl EventParser {
         let mut name = if let Line::Name(name) = self.line { name } else { Name::default() };
         for (i, &byte) in piece.iter().enumerate() {
             if byte == b':' {
-                self.line = match Field::named(name.as_bytes()) {
+                self.line = match self.field(name.as_bytes()) {
                     Some(field) => Line::Colon(field),
                     None if name.as_bytes().is_empty() => Line::Comment,
                     None => Line::Ignored,
                 };
+                self.recognised |= !matches!(self.line, Line::Ignored);
                 if matches!(self.line, Line::Colon(Field::Data)) {
                     self.begin_data_line()?;
                 }
@@ -331,6 +362,14 @@ impl EventParser {
         }
         self.line = Line::Name(name);
         Ok(None)
+    }
+
+    fn field(&mut self, name: &[u8]) -> Option<Field> {
+        if self.error_field && name == ERROR {
+            self.event = ERROR.to_vec();
+            return Some(Field::Data);
+        }
+        Field::named(name)
     }
 
     fn push_value(&mut self, field: Field, piece: &[u8]) -> Result<(), LimitExceeded> {
@@ -370,7 +409,8 @@ impl EventParser {
         match mem::take(&mut self.line) {
             Line::Name(name) => {
                 // "Otherwise, the string is not empty but does not contain a colon": the value is empty.
-                if let Some(field) = Field::named(name.as_bytes()) {
+                if let Some(field) = self.field(name.as_bytes()) {
+                    self.recognised = true;
                     if field == Field::Data {
                         self.begin_data_line()?;
                     }
