@@ -106,7 +106,7 @@ impl EventParser {
 
 impl EventParser {
     fn events_in<'py>(&mut self, py: Python<'py>, mut rest: &[u8]) -> PyResult<Bound<'py, PyList>> {
-        let mut found: Vec<Py<PyAny>> = Vec::new();
+        let found = PyList::empty(py);
         loop {
             match self.core.next_event(&mut rest) {
                 Ok(Some(event)) => {
@@ -120,10 +120,10 @@ impl EventParser {
                         id: self.recent_id.get(py, event.id)?,
                         retry: event.retry,
                     };
-                    found.push(Py::new(py, event)?.into_any());
+                    found.append(Py::new(py, event)?)?;
                 }
-                Ok(None) => return PyList::new(py, found),
-                Err(exceeded) => return Err(errors::limit_exceeded(py, exceeded, found)),
+                Ok(None) => return Ok(found),
+                Err(exceeded) => return Err(errors::limit_exceeded(py, exceeded, &found)),
             }
         }
     }

@@ -10,7 +10,18 @@ use pyo3::types::PyString;
 
 /// Decodes UTF-8; an invalid sequence becomes U+FFFD, as the Encoding standard's "UTF-8 decode" has it.
 pub fn text<'py>(py: Python<'py>, bytes: &[u8]) -> PyResult<Bound<'py, PyString>> {
-    if bytes.is_ascii() { ascii(py, bytes) } else { Ok(PyString::new(py, &String::from_utf8_lossy(bytes))) }
+    if bytes.is_ascii() { ascii(py, bytes) } else { decode(py, bytes) }
+}
+
+/// CPython's decoder replaces what Rust's and the standard's do: maximal subparts of a sequence.
+fn decode<'py>(py: Python<'py>, bytes: &[u8]) -> PyResult<Bound<'py, PyString>> {
+    // SAFETY: the pointer and length are those of a slice, the name of the error handler is a C string; the
+    // result is a new reference to a str, or null with an exception set, which is taken over either way.
+    unsafe {
+        let len = bytes.len().cast_signed();
+        let object = ffi::PyUnicode_DecodeUTF8(bytes.as_ptr().cast(), len, c"replace".as_ptr());
+        Ok(Bound::from_owned_ptr_or_err(py, object)?.cast_into_unchecked())
+    }
 }
 
 /// A new str of bytes that are known to be ASCII.
@@ -48,7 +59,10 @@ impl Recent {
     }
 
     pub fn get(&mut self, py: Python<'_>, bytes: &[u8]) -> PyResult<Py<PyString>> {
-        if self.bytes != bytes {
+        // Nearly all streams have no IDs. Comparing two empty slices is slow: there is nothing behind their
+        // pointers, and a vectorised memcmp faults over that.
+        let both_empty = self.bytes.is_empty() && bytes.is_empty();
+        if !both_empty && self.bytes != bytes {
             if bytes.len() > Self::LONGEST {
                 return Ok(text(py, bytes)?.unbind());
             }
