@@ -1,0 +1,224 @@
+"""The command line: `replay` for recorded streams, `events` for a single body.
+
+Here are the commands, their options and what they read; what `replay` tells of a stream is in `_report`.
+
+Data goes to stdout, all else to stderr. Bad input is one line and exit code 2, made in `run`; the words
+are those of the exceptions.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+import os
+import re
+import sys
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+import orjson
+
+from deltawire import CassetteError, EventParser, LimitExceeded, __version__, cassettes
+from deltawire._report import Report, clean, describe, is_terminal, parse_seconds, print_table, summarise
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from typing import Self
+
+    import rich.progress
+
+    from deltawire import ServerSentEvent
+    from deltawire.cassettes import Split
+
+SUFFIXES = (".yaml", ".yml", ".json")
+READ_BYTES = 64 * 1024
+PROGRESS_AFTER_SECONDS = 1.0
+
+
+class InputError(Exception):
+    """What a command was given cannot be used; the text is for the user."""
+
+
+def to_split(text: str) -> Split:
+    """Read a `cassettes.Split` as it is written on the command line."""
+    if text in ("event", "line", "random"):
+        return text  # type: ignore[return-value]
+    if re.fullmatch("0*[1-9][0-9]{0,17}", text):
+        return int(text)
+    raise click.BadParameter("give event, line, random or a number of bytes")
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
+@click.version_option(__version__, prog_name="deltawire")
+def cli() -> None:
+    """Read streaming responses of language models: server-sent events, and the JSON in them."""
+
+
+@cli.command(short_help="Parse recorded streams: what they hold, how fast they are read.")
+@click.argument("paths", metavar="PATH...", nargs=-1, required=True)
+@click.option(
+    "--split",
+    type=to_split,
+    default="event",
+    metavar="event|line|random|N",
+    help="Cut the bodies after each event, after each line, at random, or every N bytes.",
+)
+@click.option(
+    "--repeat",
+    type=click.IntRange(min=1),
+    default=1,
+    metavar="N",
+    help="Parse each body N times, for a steadier rate.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of the table.")
+def replay(paths: tuple[str, ...], split: Split, repeat: int, as_json: bool) -> None:
+    """Parse recorded streams and show what they hold and how fast they are read.
+
+    PATH is a cassette of go-vcr (version 2) or VCR.py (version 1), or a folder, which means the .yaml, .yml
+    and .json files in it and below. The clock runs around the parser alone.
+    """
+    files = find_cassettes(paths)
+    reports: list[Report] = []
+    seconds = 0.0
+    with Progress(len(files)) as progress:
+        for number, file in enumerate(files):
+            cassette = cassettes.load(file)
+            for index, interaction in enumerate(cassette):
+                report = Report.of(interaction, file, index)
+                reports.append(report)
+                if report.skipped is not None:
+                    continue
+                chunks = list(interaction.replay(split))
+                try:
+                    describe(report, chunks)
+                except LimitExceeded as error:
+                    raise InputError(f"{file}: interactions[{index}].response.body: {error}") from None
+                for turn in range(repeat):
+                    seconds += parse_seconds(chunks)
+                    progress.show(number + (index + (turn + 1) / repeat) / len(cassette))
+    summary = summarise(reports, len(files), seconds, split, repeat)
+    if as_json:
+        document = {"interactions": [asdict(report) for report in reports], "summary": summary}
+        click.echo(orjson.dumps(document, option=orjson.OPT_INDENT_2))
+    else:
+        print_table(reports, summary)
+
+
+@cli.command(short_help="Print the events of a body as JSON, one a line.")
+@click.argument("file", default="-")
+def events(file: str) -> None:
+    """Print the events of FILE, or of stdin, one a line as JSON, each as soon as it is there.
+
+    FILE is the body of a response. For stdin leave it out or write -, as in: curl -N ... | deltawire events
+    """
+    if file == "-" and sys.stdin is None:
+        raise InputError("stdin is closed")
+    source = "stdin" if file == "-" else file
+    parser = EventParser()
+    with click.open_file(file, "rb") as body:
+        # read1 gives what is there; read would wait until it has all that it asked for.
+        while chunk := body.read1(READ_BYTES):  # type: ignore[attr-defined]
+            try:
+                write_events(parser.feed(chunk))
+            except LimitExceeded as error:
+                write_events(error.values)
+                raise InputError(f"{source}: {error}") from None
+    if parser.pending_bytes:
+        say(f"{source} ends within an event, which is not shown")
+    elif parser.bytes and not (parser.events or parser.comments or parser.retry or parser.last_event_id):
+        raise InputError(f"{source}: no event in {parser.bytes:,} bytes; is it the body of an event stream?")
+
+
+def find_cassettes(paths: Iterable[str]) -> list[str]:
+    """Give the files that are meant; a folder stands for those with a cassette's suffix in it and below."""
+    files: list[str] = []
+    for path in paths:
+        if not os.path.isdir(path):
+            files.append(path)
+            continue
+        found = [file for file in Path(path).rglob("*") if file.suffix.lower() in SUFFIXES and file.is_file()]
+        if not found:
+            raise InputError(
+                f"{path}: no file in this folder is {', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]}"
+            )
+        files += map(str, sorted(found))
+    return files
+
+
+class Progress:
+    """A bar on stderr, if that is a terminal and the work takes long; a context manager."""
+
+    def __init__(self, total: int) -> None:
+        self._total = total
+        self._shown = time.monotonic()
+        self._wait = PROGRESS_AFTER_SECONDS if is_terminal(sys.stderr) else math.inf
+        self._bar: rich.progress.Progress | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+
+    def show(self, done: float) -> None:
+        """Tell how much of the total is done. Costs next to nothing while it is not time to draw."""
+        if (now := time.monotonic()) < self._shown + self._wait:
+            return
+        if self._bar is None:
+            from rich.console import Console
+            from rich.progress import Progress
+
+            # No thread that draws meanwhile: it would be measured.
+            self._bar = Progress(console=Console(stderr=True), auto_refresh=False, transient=True)
+            self._bar.add_task("replay", total=self._total)
+            self._bar.start()
+            self._wait = 0.1
+        self._shown = now
+        self._bar.update(self._bar.task_ids[0], completed=done, refresh=True)
+
+
+def write_events(events: Iterable[ServerSentEvent]) -> None:
+    """Write events to stdout, one a line, and flush."""
+    lines = [
+        orjson.dumps({"event": event.event, "data": event.data, "id": event.id, "retry": event.retry}) + b"\n"
+        for event in events
+    ]
+    if lines:
+        click.echo(b"".join(lines), nl=False)
+
+
+def say(text: str) -> None:
+    """Print one line to stderr."""
+    click.echo(f"deltawire: {clean(text)}", err=True)
+
+
+def run(args: list[str] | None = None) -> int:
+    """Run the command line and give the exit code: 0 done, 2 bad input, 130 interrupted.
+
+    Args:
+        args: the arguments, those of the process by default.
+
+    Raises:
+        SystemExit: stdout or stderr is a pipe that nobody reads any more.
+    """
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a name that the terminal's encoding lacks
+    try:
+        return cli.main(args, standalone_mode=False) or 0
+    except click.Abort:
+        return 130
+    except click.exceptions.NoArgsIsHelpError as error:
+        error.show()
+        return 2
+    except click.UsageError as error:
+        command = error.ctx.command_path if error.ctx else "deltawire"
+        say(f"{error.format_message()} (see {command} --help)")
+    except OSError as error:
+        say(str(error) if error.filename is None else f"{error.filename}: {error.strerror}")
+    except (InputError, CassetteError) as error:
+        say(str(error))
+    return 2
