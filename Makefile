@@ -42,7 +42,11 @@ fmt: .venv/ready ## format Python and Rust
 
 .PHONY: bench
 bench: build ## time deltawire beside its floors and its peers
-	$(BIN)/pytest benches --benchmark-enable --benchmark-only
+	$(BIN)/pytest benches --benchmark-enable --benchmark-only --benchmark-columns=min,median,iqr,rounds
+
+.PHONY: targets
+targets: build ## tell which targets of speed are reached, as medians of paired rounds
+	$(BIN)/python -m benches.targets
 
 # cargo-fuzz asks for a nightly compiler's flags; RUSTC_BOOTSTRAP lets the stable one take them.
 FUZZ_SECONDS ?= 60
