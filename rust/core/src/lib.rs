@@ -10,6 +10,8 @@
 //! there is none; items borrow from the chunk, or from the parser where an event was split over chunks.
 #![forbid(unsafe_code)]
 
+pub mod chat;
+pub mod json;
 mod limit;
 pub mod sse;
 pub mod stream;

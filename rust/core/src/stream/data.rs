@@ -27,8 +27,12 @@ impl DataParser {
     /// A parser of a new stream that ends with `sentinel`, if it has one.
     #[must_use]
     pub fn new(max_event_size: usize, sentinel: Option<&str>) -> Self {
-        let sentinel = sentinel.map(|text| trim(text).into());
-        Self { events: EventParser::new(max_event_size, b""), sentinel, done: false }
+        Self::of(EventParser::new(max_event_size, b""), sentinel)
+    }
+
+    /// The same over an event parser with options of its own.
+    pub(super) fn of(events: EventParser, sentinel: Option<&str>) -> Self {
+        Self { events, sentinel: sentinel.map(|text| trim(text).into()), done: false }
     }
 
     /// Takes bytes off `rest` until an event is complete and sorts it. None when `rest` is used up.
@@ -82,6 +86,13 @@ impl DataParser {
         self.events.take_incomplete();
     }
 
+    /// Sorts a text as the data of an event would be, the sentinel's effect included.
+    pub(super) fn sort(&mut self, data: &[u8]) -> Sort {
+        let sorted = sort(data, self.sentinel.as_deref());
+        self.done |= matches!(sorted, Sort::Done);
+        sorted
+    }
+
     /// Begins anew, with the same limit and sentinel.
     pub fn reset(&mut self) {
         self.events.reset(b"");
@@ -101,7 +112,7 @@ impl DataParser {
     }
 }
 
-enum Sort {
+pub(super) enum Sort {
     Payload,
     Nothing,
     Done,

@@ -1,8 +1,13 @@
 //! Joins events and JSON: what the data of an event is to a reader of a chat stream.
 //!
-//! [`DataParser`] frames by [`sse`](crate::sse) and sorts: a payload to decode, the sentinel that ends the
-//! stream, or nothing. It decodes nothing itself, and costs a few compares an event beyond the framing.
+//! [`DataParser`] sorts the data of events: a payload, the sentinel that ends the stream, or nothing.
+//! [`ChunkParser`] reads payloads as JSON and gets over broken ones. [`ChatReader`] adds the chunks up and
+//! tells in the end whether the stream was whole.
 
+mod chat;
+mod chunks;
 mod data;
 
+pub use chat::{ChatReader, StreamEnd};
+pub use chunks::{Chunk, ChunkParser, Malformed, Step};
 pub use data::{Data, DataParser};

@@ -1,0 +1,221 @@
+//! The accumulator: what the chunks so far add up to, and the limits on it.
+//!
+//! A chunk is taken whole or, where it is no JSON, not at all; the caller reads it first. Each byte of text is
+//! copied once into the string it belongs to, so the cost of a response is linear in its length, however many
+//! chunks it came in. A field that says the same as before costs a comparison.
+//!
+//! Rules for the response as a whole. `id`: the first that is not blank. `model`: the last, which is the one
+//! that served; the first is kept beside it. `created`, `system_fingerprint`, `service_tier`: the last that
+//! says anything. `usage`: the last that says anything, wherever it stands (top level, a choice, `x_groq`);
+//! null and all zeros never replace a real one, and nothing is added up, since providers send running totals.
+//! Other fields: see [`Extras`].
+
+use crate::chat::{Choice, Extras, ProviderError};
+use crate::json::{Kind, Value};
+
+/// What an accumulator may hold.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// In bytes, over all choices.
+    pub max_message_size: usize,
+    /// In each choice.
+    pub max_tool_calls: usize,
+    /// How many choices.
+    pub max_choices: usize,
+}
+
+/// The limit that a message went over, by the name that users know, and what it is set to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OverLimit {
+    /// The name.
+    pub limit: &'static str,
+    /// What it is set to.
+    pub value: usize,
+}
+
+/// A response as far as it has come.
+#[derive(Clone, Debug)]
+pub struct Accumulator {
+    limits: Limits,
+    /// All choices are one: the request asked for one, and the provider misuses the index.
+    merge_choices: bool,
+
+    /// The first that is not blank.
+    pub id: Option<Box<str>>,
+    /// The first model named.
+    pub first_model: Option<Box<str>>,
+    /// The last model named.
+    pub model: Option<Box<str>>,
+    /// As raw JSON.
+    pub created: Option<Box<str>>,
+    /// The last one sent.
+    pub system_fingerprint: Option<Box<str>>,
+    /// The last one sent.
+    pub service_tier: Option<Box<str>>,
+    /// As raw JSON.
+    pub usage: Option<Box<str>>,
+    /// The first error that the provider reported.
+    pub error: Option<ProviderError>,
+    /// Top-level fields that nobody interprets.
+    pub extras: Extras,
+    /// By index, in ascending order.
+    choices: Vec<(u64, Choice)>,
+    real_usage: bool,
+    size: usize,
+}
+
+impl Accumulator {
+    /// An accumulator of a new response.
+    #[must_use]
+    pub fn new(limits: Limits, merge_choices: bool) -> Self {
+        Self {
+            limits,
+            merge_choices,
+            id: None,
+            first_model: None,
+            model: None,
+            created: None,
+            system_fingerprint: None,
+            service_tier: None,
+            usage: None,
+            error: None,
+            extras: Extras::default(),
+            choices: Vec::new(),
+            real_usage: false,
+            size: 0,
+        }
+    }
+
+    /// Takes one chunk. `event` is the type of the event that it came in. Anything but an object is passed
+    /// over, unless it is an error.
+    ///
+    /// # Errors
+    ///
+    /// The message went over a limit. What came before is kept.
+    pub fn add(&mut self, event: &str, chunk: Value<'_>) -> Result<(), OverLimit> {
+        if self.error.is_none() {
+            self.error = ProviderError::find(event, chunk);
+        }
+        let (mut choices, mut usage, mut groq_usage) = (None, None, None);
+        for (key, value) in chunk.members() {
+            match &*key {
+                "object" | "error" => {}
+                "id" => {
+                    if self.id.is_none() {
+                        self.id = value.as_nonblank().map(|id| (*id).into());
+                    }
+                }
+                "model" => {
+                    set_text(&mut self.model, value);
+                    if self.first_model.is_none() {
+                        self.first_model.clone_from(&self.model);
+                    }
+                }
+                "system_fingerprint" => set_text(&mut self.system_fingerprint, value),
+                "service_tier" => set_text(&mut self.service_tier, value),
+                "created" => {
+                    if value.kind() == Kind::Number && value.is_truthy() {
+                        set(&mut self.created, value.raw());
+                    }
+                }
+                "choices" => choices = Some(value),
+                "usage" => usage = Some(value),
+                _ => {
+                    if key == "x_groq" {
+                        groq_usage = value.get("usage");
+                    }
+                    self.size += self.extras.set(&key, value);
+                }
+            }
+        }
+        for choice in choices.into_iter().flat_map(Value::items) {
+            self.add_choice(choice)?;
+            self.add_usage(choice.get("usage"));
+        }
+        self.add_usage(groq_usage);
+        self.add_usage(usage);
+        check("max_message_size", self.size, self.limits.max_message_size)
+    }
+
+    /// The choices by index, in ascending order.
+    pub fn choices(&self) -> impl Iterator<Item = (u64, &Choice)> {
+        self.choices.iter().map(|(index, choice)| (*index, choice))
+    }
+
+    /// The choices, to give out their finished tool calls.
+    pub fn choices_mut(&mut self) -> impl Iterator<Item = (u64, &mut Choice)> {
+        self.choices.iter_mut().map(|(index, choice)| (*index, choice))
+    }
+
+    /// Whether there is a choice, and each has a finish reason.
+    #[must_use]
+    pub fn is_finished(&self) -> bool {
+        !self.choices.is_empty() && self.choices.iter().all(|(_, choice)| choice.finish_reason.is_some())
+    }
+
+    /// The id of a tool call that was sent without one of its own: the same stream gives the same ids.
+    #[must_use]
+    pub fn generated_id(&self, choice: u64, ordinal: usize) -> String {
+        let created = self.created.as_deref().unwrap_or_default();
+        let seed = format!("{}\n{created}\n{choice}\n{ordinal}", self.id.as_deref().unwrap_or_default());
+        // FNV-1a: no secret is kept here, it only has to spread.
+        let hash = seed.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+        });
+        format!("call_{hash:016x}")
+    }
+
+    fn add_choice(&mut self, choice: Value<'_>) -> Result<(), OverLimit> {
+        if choice.kind() != Kind::Object {
+            return Ok(());
+        }
+        let index =
+            if self.merge_choices { 0 } else { choice.get("index").and_then(Value::as_index).unwrap_or(0) };
+        let at = match self.choices.binary_search_by_key(&index, |(index, _)| *index) {
+            Ok(at) => at,
+            Err(at) => {
+                check("max_choices", self.choices.len() + 1, self.limits.max_choices)?;
+                self.choices.insert(at, (index, Choice::default()));
+                at
+            }
+        };
+        let held = &mut self.choices[at].1;
+        self.size += held.add(choice);
+        let calls = held.tool_calls.count();
+        check("max_tool_calls", calls, self.limits.max_tool_calls)
+    }
+
+    fn add_usage(&mut self, usage: Option<Value<'_>>) {
+        let Some(usage) = usage.filter(|usage| usage.kind() == Kind::Object) else { return };
+        let real = counts(usage);
+        if real || !self.real_usage {
+            set(&mut self.usage, usage.raw());
+            self.real_usage = real;
+        }
+    }
+}
+
+fn check(limit: &'static str, is: usize, at_most: usize) -> Result<(), OverLimit> {
+    if is > at_most { Err(OverLimit { limit, value: at_most }) } else { Ok(()) }
+}
+
+/// Whether any number in a usage object is not zero.
+fn counts(usage: Value<'_>) -> bool {
+    usage.members().any(|(_, value)| match value.kind() {
+        Kind::Number => value.is_truthy(),
+        Kind::Object => value.members().any(|(_, value)| value.kind() == Kind::Number && value.is_truthy()),
+        _ => false,
+    })
+}
+
+fn set(held: &mut Option<Box<str>>, text: &str) {
+    if held.as_deref() != Some(text) {
+        *held = Some(text.into());
+    }
+}
+
+fn set_text(held: &mut Option<Box<str>>, value: Value<'_>) {
+    if let Some(text) = value.as_nonblank() {
+        set(held, &text);
+    }
+}

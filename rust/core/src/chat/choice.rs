@@ -1,0 +1,217 @@
+//! One choice of a response: its message as far as it has come, and why it ended.
+//!
+//! A choice of a chunk carries a `delta`. A `message` beside one is the provider's own running sum and passed
+//! over; a `message` without one is a whole message, from a provider that did not stream: it stands for the
+//! choice unless deltas came before it.
+
+use std::borrow::Cow;
+
+use crate::chat::extras::{Extras, RawList};
+use crate::chat::reasoning::Reasoning;
+use crate::chat::tool_calls::ToolCalls;
+use crate::json::{Kind, Value};
+
+/// The legacy single function call.
+#[derive(Clone, Debug, Default)]
+pub struct FunctionCall {
+    /// The function's name.
+    pub name: String,
+    /// Its arguments, as text.
+    pub arguments: String,
+}
+
+/// Audio output.
+#[derive(Clone, Debug, Default)]
+pub struct Audio {
+    /// Base64 data, in pieces that are concatenated.
+    pub data: String,
+    /// The transcript, in pieces that are concatenated.
+    pub transcript: String,
+    /// `id`, `expires_at` and whatever else was sent.
+    pub extras: Extras,
+}
+
+/// Log probabilities of the tokens of the content and of the refusal.
+#[derive(Clone, Debug, Default)]
+pub struct Logprobs {
+    /// One item a token.
+    pub content: RawList,
+    /// One item a token.
+    pub refusal: RawList,
+    /// Whatever else was sent.
+    pub extras: Extras,
+}
+
+/// A choice.
+#[derive(Clone, Debug, Default)]
+pub struct Choice {
+    /// The first that is not blank; empty stands for "assistant".
+    pub role: Box<str>,
+    /// None until a string is sent, also an empty one.
+    pub content: Option<String>,
+    /// None until text is sent.
+    pub refusal: Option<String>,
+    /// From all the fields that carry it.
+    pub reasoning: Reasoning,
+    /// Functions and custom tools.
+    pub tool_calls: ToolCalls,
+    /// The legacy call, if there is one.
+    pub function_call: Option<FunctionCall>,
+    /// Audio, if there is any.
+    pub audio: Option<Box<Audio>>,
+    /// All that were sent.
+    pub annotations: RawList,
+    /// Parts of a content list that are neither text nor thinking.
+    pub content_parts: RawList,
+    /// Log probabilities, if there are any.
+    pub logprobs: Option<Box<Logprobs>>,
+    /// The last one that is not blank.
+    pub finish_reason: Option<Box<str>>,
+    /// Fields of the delta that nobody interprets.
+    pub message_extras: Extras,
+    /// Fields of the choice that nobody interprets.
+    pub extras: Extras,
+    has_delta: bool,
+}
+
+impl Choice {
+    /// Takes a choice of a chunk; returns how many more bytes are held.
+    pub fn add(&mut self, choice: Value<'_>) -> usize {
+        let (mut delta, mut message, mut more) = (None, None, 0);
+        for (key, value) in choice.members() {
+            match &*key {
+                "index" | "usage" | "error" => {}
+                "delta" => delta = Some(value),
+                "message" => message = Some(value),
+                "finish_reason" => {
+                    if let Some(reason) = value.as_nonblank()
+                        && self.finish_reason.as_deref() != Some(&*reason)
+                    {
+                        self.finish_reason = Some((*reason).into());
+                    }
+                }
+                "logprobs" => more += self.add_logprobs(value),
+                _ => more += self.extras.set(&key, value),
+            }
+        }
+        if let Some(delta) = delta.filter(|delta| delta.kind() == Kind::Object) {
+            self.has_delta = true;
+            more += self.add_delta(delta);
+        } else if let Some(message) = message.filter(|_| delta.is_none() && !self.has_delta) {
+            let whole = Self {
+                finish_reason: self.finish_reason.take(),
+                logprobs: self.logprobs.take(),
+                extras: std::mem::take(&mut self.extras),
+                ..Self::default()
+            };
+            *self = whole;
+            more += self.add_delta(message);
+        }
+        more
+    }
+
+    fn add_delta(&mut self, delta: Value<'_>) -> usize {
+        let mut more = 0;
+        let (mut reasoning, mut reasoning_content, mut details) = (None, None, None);
+        for (key, value) in delta.members() {
+            if value.is_null() {
+                continue;
+            }
+            match &*key {
+                "role" => {
+                    if let Some(role) = value.as_nonblank().filter(|_| self.role.is_empty()) {
+                        self.role = (*role).into();
+                    }
+                }
+                "content" => more += self.add_content(value),
+                "refusal" => more += push(&mut self.refusal, value.as_str().filter(|text| !text.is_empty())),
+                "reasoning" => reasoning = Some(value),
+                "reasoning_content" => reasoning_content = Some(value),
+                "reasoning_details" => details = Some(value),
+                "tool_calls" => more += self.tool_calls.add(value),
+                "function_call" => more += self.add_function_call(value),
+                "audio" => more += self.add_audio(value),
+                "annotations" if value.kind() == Kind::Array => more += self.annotations.extend(value),
+                _ => more += self.message_extras.set(&key, value),
+            }
+        }
+        more + self.reasoning.add(reasoning, reasoning_content, details)
+    }
+
+    /// Text, or a list of parts: `text` is content, `thinking` is reasoning (Mistral).
+    fn add_content(&mut self, content: Value<'_>) -> usize {
+        let mut more = push(&mut self.content, content.as_str());
+        for part in content.items() {
+            let kind = part.get("type").and_then(Value::as_str).unwrap_or_default();
+            match (&*kind, part.get(&kind)) {
+                ("text", Some(text)) => more += push(&mut self.content, text.as_str()),
+                ("thinking", Some(thinking)) => {
+                    let texts = thinking.items().filter_map(|part| part.get("text"));
+                    for text in texts.chain([thinking]).filter_map(Value::as_str) {
+                        more += self.reasoning.push(&text);
+                    }
+                }
+                _ => more += self.content_parts.push(part),
+            }
+        }
+        more
+    }
+
+    fn add_function_call(&mut self, call: Value<'_>) -> usize {
+        let name = call.get("name").and_then(Value::as_nonblank);
+        let arguments = call.get("arguments").and_then(Value::as_str).filter(|text| !text.is_empty());
+        if name.is_none() && arguments.is_none() {
+            return 0;
+        }
+        let held = self.function_call.get_or_insert_default();
+        let name = name.filter(|_| held.name.is_empty()).unwrap_or_default();
+        let arguments = arguments.unwrap_or_default();
+        held.name.push_str(&name);
+        held.arguments.push_str(&arguments);
+        name.len() + arguments.len()
+    }
+
+    fn add_audio(&mut self, audio: Value<'_>) -> usize {
+        if audio.kind() != Kind::Object {
+            return 0;
+        }
+        let held = self.audio.get_or_insert_default();
+        let mut more = 0;
+        for (key, value) in audio.members() {
+            let grows = match &*key {
+                "data" => &mut held.data,
+                "transcript" => &mut held.transcript,
+                _ => {
+                    more += held.extras.set(&key, value);
+                    continue;
+                }
+            };
+            let text = value.as_str().unwrap_or_default();
+            grows.push_str(&text);
+            more += text.len();
+        }
+        more
+    }
+
+    fn add_logprobs(&mut self, logprobs: Value<'_>) -> usize {
+        if logprobs.kind() != Kind::Object {
+            return 0;
+        }
+        let held = self.logprobs.get_or_insert_default();
+        let mut more = 0;
+        for (key, value) in logprobs.members() {
+            more += match &*key {
+                "content" if value.kind() == Kind::Array => held.content.extend(value),
+                "refusal" if value.kind() == Kind::Array => held.refusal.extend(value),
+                _ => held.extras.set(&key, value),
+            };
+        }
+        more
+    }
+}
+
+fn push(held: &mut Option<String>, text: Option<Cow<'_, str>>) -> usize {
+    let Some(text) = text else { return 0 };
+    held.get_or_insert_default().push_str(&text);
+    text.len()
+}

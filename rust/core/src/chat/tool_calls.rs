@@ -1,0 +1,394 @@
+//! Tool calls: which call a fragment belongs to, and what a call is in the end.
+//!
+//! The canonical fragment has an `index`; `id`, `type` and `name` come with the first one only. Providers
+//! leave out, repeat, blank or change each of these, so none of them alone names a call. The rules, first
+//! that fits, with "starts a value" for arguments that begin with a bracket, and "whole" for arguments whose
+//! brackets are closed:
+//!
+//! 1. An id that is known, at this index or without one on either side: that call, unless the fragment also
+//!    names a function, starts a value, and the call's arguments are whole: then a new call. A known id at
+//!    another index: with a name a new call, else that call.
+//! 2. An id that is new: where the index is taken and the fragment has no name, the call there, under another
+//!    id from now on; also where the call there has no id yet and no other name. Else a new call.
+//! 3. No id but an index: the newest call there, unless the fragment has a name, the call has one too, its
+//!    arguments are whole and the fragment starts a value: then a new call.
+//! 4. Neither: with a name a new call, unless the newest has that name and unfinished arguments; else the
+//!    newest.
+//! 5. Of names the first that is not blank counts. It grows only by fragments that have nothing but a name,
+//!    before any arguments. Arguments that repeat whole ones, without a name, are dropped.
+//! 6. No call is closed before the end: arguments that happen to be whole are no reason to run them.
+//!
+//! Indices and ids are keys, never positions: a fragment costs the same at index 0 and at four billion.
+
+use std::collections::HashMap;
+
+use crate::chat::Extras;
+use crate::json::{Completeness, Document, Kind, Value, compact};
+
+/// Something about a call that had to be put right.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Repair {
+    /// The id was missing, or that of another call: one was generated.
+    IdGenerated,
+    /// The id changed inside the call; the first one counts.
+    IdChanged,
+    /// A fragment had no index, or one that is no whole number from 0 on.
+    IndexMissing,
+    /// Another call has the same index.
+    IndexShared,
+    /// The name came after arguments had.
+    NameLate,
+    /// Arguments were sent as a JSON value instead of as its text.
+    ArgumentsNotText,
+    /// Whole arguments were sent again, and dropped.
+    ArgumentsRepeated,
+    /// No arguments came: they are `{}`.
+    ArgumentsEmpty,
+    /// A fragment came after the call had been reported as finished.
+    ChangedAfterReported,
+}
+
+impl Repair {
+    const ALL: [(Self, &'static str); 9] = [
+        (Self::IdGenerated, "id_generated"),
+        (Self::IdChanged, "id_changed"),
+        (Self::IndexMissing, "index_missing"),
+        (Self::IndexShared, "index_shared"),
+        (Self::NameLate, "name_late"),
+        (Self::ArgumentsNotText, "arguments_not_text"),
+        (Self::ArgumentsRepeated, "arguments_repeated"),
+        (Self::ArgumentsEmpty, "arguments_empty"),
+        (Self::ChangedAfterReported, "changed_after_reported"),
+    ];
+}
+
+/// The repairs of one call.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Repairs(u16);
+
+impl Repairs {
+    /// Notes one.
+    pub fn add(&mut self, repair: Repair) {
+        self.0 |= 1 << repair as u8;
+    }
+
+    /// Their names, in a fixed order.
+    pub fn names(self) -> impl Iterator<Item = &'static str> {
+        Repair::ALL.into_iter().filter(move |(repair, _)| self.0 & (1 << *repair as u8) != 0).map(|it| it.1)
+    }
+}
+
+/// A tool call as far as it has come.
+#[derive(Clone, Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "they are independent of each other")]
+pub struct ToolCall {
+    /// Which call of its message it is, in the order in which they began, from 0.
+    pub ordinal: usize,
+    index: Option<u64>,
+    /// The id that the provider sent first, if it is this call's own.
+    pub id: Option<Box<str>>,
+    /// `type` as sent; empty stands for "function".
+    pub kind: Box<str>,
+    /// Whether the call has a `custom` part, whose input is free text, instead of a `function`.
+    pub custom: bool,
+    /// The name of the function or tool.
+    pub name: String,
+    arguments: String,
+    /// Fields of the call that nobody interprets.
+    pub extras: Extras,
+    /// Fields of the `function` or `custom` part that nobody interprets.
+    pub function_extras: Extras,
+    repairs: Repairs,
+    whole: Completeness,
+    /// The brackets of the arguments are closed, but they are no JSON value: not to be read again.
+    broken: bool,
+    /// The arguments are an empty object that was sent as a value: providers begin with one as a placeholder.
+    placeholder: bool,
+    /// `finished` has given it out.
+    reported: bool,
+}
+
+impl ToolCall {
+    /// Whether anything is known of the call: a header without name and arguments is no call.
+    fn says_anything(&self) -> bool {
+        !self.name.is_empty() || !self.arguments.is_empty()
+    }
+
+    /// The arguments as they are given out: at the end of the stream, none are an empty object.
+    #[must_use]
+    pub fn arguments(&self, ended: bool) -> &str {
+        if ended && !self.custom && self.arguments.is_empty() { "{}" } else { &self.arguments }
+    }
+
+    /// Whether the arguments are one JSON value; always so at the end for the free text of a custom tool.
+    /// `document` is for reading them.
+    #[must_use]
+    pub fn is_complete(&self, ended: bool, document: &mut Document) -> bool {
+        if self.custom { ended } else { document.read(self.arguments(ended)).is_ok() }
+    }
+
+    /// What had to be put right, what only the end of the stream shows included.
+    #[must_use]
+    pub fn repairs(&self, ended: bool) -> Repairs {
+        let mut repairs = self.repairs;
+        if self.id.is_none() {
+            repairs.add(Repair::IdGenerated);
+        }
+        if ended && !self.custom && self.arguments.is_empty() {
+            repairs.add(Repair::ArgumentsEmpty);
+        }
+        repairs
+    }
+
+    /// Whether the arguments are one JSON value, in mid-stream: read only when their brackets are closed, and
+    /// once.
+    fn is_value(&mut self, document: &mut Document) -> bool {
+        if self.custom {
+            return true;
+        }
+        let closed = self.whole.is_whole() && !self.broken;
+        self.broken |= closed && document.read(&self.arguments).is_err();
+        closed && !self.broken
+    }
+}
+
+/// A fragment, with what says nothing taken for missing.
+struct Fragment<'d> {
+    id: Option<std::borrow::Cow<'d, str>>,
+    index: Option<u64>,
+    name: Option<std::borrow::Cow<'d, str>>,
+    arguments: Option<Value<'d>>,
+    starts_value: bool,
+}
+
+/// The tool calls of one message.
+#[derive(Clone, Debug, Default)]
+pub struct ToolCalls {
+    calls: Vec<ToolCall>,
+    /// The newest call at an index.
+    by_index: HashMap<u64, usize>,
+    /// The call that has or had an id.
+    by_id: HashMap<Box<str>, usize>,
+}
+
+impl ToolCalls {
+    /// How many calls there are, those that say nothing included.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.calls.len()
+    }
+
+    /// Takes the `tool_calls` of a delta; returns how many more bytes are held.
+    pub fn add(&mut self, list: Value<'_>) -> usize {
+        list.items().filter(|item| item.kind() == Kind::Object).map(|item| self.add_fragment(item)).sum()
+    }
+
+    /// The calls in the order of their indices, or as they came where one has none.
+    pub fn iter(&self) -> impl Iterator<Item = &ToolCall> {
+        self.order().into_iter().map(|at| &self.calls[at])
+    }
+
+    /// Which calls of `iter` have not been given out yet and are finished, and gives them out: all of them at
+    /// the end of the stream (`ended`); before it those whose arguments are a JSON value and that have
+    /// another call behind them, or the finish reason.
+    pub fn finished(&mut self, ended: bool, finish_reason: bool, document: &mut Document) -> Vec<usize> {
+        let newest = self.calls.len().saturating_sub(1);
+        let mut finished = Vec::new();
+        for (place, at) in self.order().into_iter().enumerate() {
+            let call = &mut self.calls[at];
+            if !call.reported && (ended || ((finish_reason || at < newest) && call.is_value(document))) {
+                call.reported = true;
+                finished.push(place);
+            }
+        }
+        finished
+    }
+
+    fn order(&self) -> Vec<usize> {
+        let mut order: Vec<usize> =
+            (0..self.calls.len()).filter(|&at| self.calls[at].says_anything()).collect();
+        if order.iter().all(|&at| self.calls[at].index.is_some()) {
+            order.sort_by_key(|&at| self.calls[at].index);
+        }
+        order
+    }
+
+    fn add_fragment(&mut self, item: Value<'_>) -> usize {
+        let (mut id, mut index, mut kind, mut function, mut custom) = (None, None, None, None, None);
+        for (key, value) in item.members() {
+            match &*key {
+                "id" => id = value.as_nonblank().filter(|id| id != "null"),
+                "index" => index = value.as_index(),
+                "type" => kind = value.as_nonblank(),
+                "function" => function = Some(value).filter(|value| value.kind() == Kind::Object),
+                "custom" => custom = Some(value).filter(|value| value.kind() == Kind::Object),
+                _ => {}
+            }
+        }
+        let body = function.or(custom);
+        let text = if function.is_some() { "arguments" } else { "input" };
+        let (mut name, mut arguments) = (None, None);
+        for (key, value) in body.into_iter().flat_map(Value::members) {
+            if key == "name" {
+                name = value.as_nonblank();
+            } else if key == text {
+                arguments = Some(value).filter(|value| !value.is_null());
+            }
+        }
+        let starts_value = arguments.is_some_and(|value| match value.kind() {
+            Kind::String => value.raw()[1..].trim_start().starts_with(['{', '[']),
+            _ => true,
+        });
+        let fragment = Fragment { id, index, name, arguments, starts_value };
+        let at = self.place(&fragment);
+        let mut more = 0;
+        let call = &mut self.calls[at];
+        if call.reported {
+            call.repairs.add(Repair::ChangedAfterReported);
+        }
+        if index.is_none() {
+            call.repairs.add(Repair::IndexMissing);
+        }
+        if let Some(kind) = kind.filter(|_| call.kind.is_empty()) {
+            call.kind = (*kind).into();
+        }
+        call.custom |= custom.is_some() || (body.is_none() && *call.kind == *"custom");
+        more += call.add_name(&fragment);
+        more += call.add_arguments(&fragment);
+        for (key, value) in item.members() {
+            if !matches!(&*key, "id" | "index" | "type" | "function" | "custom") {
+                more += call.extras.set(&key, value);
+            }
+        }
+        for (key, value) in body.into_iter().flat_map(Value::members) {
+            if key != "name" && key != text {
+                more += call.function_extras.set(&key, value);
+            }
+        }
+        more
+    }
+
+    /// The call that a fragment belongs to, made new if need be: rules 1 to 4.
+    fn place(&mut self, fragment: &Fragment<'_>) -> usize {
+        let Fragment { index, starts_value, .. } = *fragment;
+        let named = fragment.name.is_some();
+        let there = index.and_then(|index| self.by_index.get(&index).copied());
+        let begins_anew = |call: &ToolCall| named && starts_value && call.whole.is_whole();
+
+        if let Some(id) = fragment.id.as_deref() {
+            if let Some(&at) = self.by_id.get(id) {
+                let call = &self.calls[at];
+                let elsewhere = index.is_some() && call.index.is_some() && index != call.index;
+                return if (elsewhere && named) || (!elsewhere && begins_anew(call)) {
+                    self.open(fragment)
+                } else {
+                    at
+                };
+            }
+            return match there {
+                Some(at) if self.takes_id(at, fragment) => {
+                    let call = &mut self.calls[at];
+                    if call.id.is_some() {
+                        call.repairs.add(Repair::IdChanged);
+                    } else {
+                        call.id = Some(id.into());
+                    }
+                    self.by_id.insert(id.into(), at);
+                    at
+                }
+                _ => self.open(fragment),
+            };
+        }
+        let continued = match (index, there) {
+            (Some(_), there) => there.filter(|&at| {
+                let call = &self.calls[at];
+                let other_name = fragment.name.as_deref().is_some_and(|name| name != call.name);
+                let header = other_name && fragment.arguments.is_some() && call.arguments.is_empty();
+                call.name.is_empty() || !(begins_anew(call) || header)
+            }),
+            (None, _) => self.calls.len().checked_sub(1).filter(|&at| {
+                let call = &self.calls[at];
+                fragment
+                    .name
+                    .as_deref()
+                    .is_none_or(|name| call.name.is_empty() || (name == call.name && !call.whole.is_whole()))
+            }),
+        };
+        continued.unwrap_or_else(|| self.open(fragment))
+    }
+
+    /// Whether a fragment with a new id goes on with the call at its index.
+    fn takes_id(&self, at: usize, fragment: &Fragment<'_>) -> bool {
+        let call = &self.calls[at];
+        match fragment.name.as_deref() {
+            None => true,
+            Some(name) => {
+                call.id.is_none() && (call.name.is_empty() || (name == call.name && !call.whole.is_whole()))
+            }
+        }
+    }
+
+    fn open(&mut self, fragment: &Fragment<'_>) -> usize {
+        let at = self.calls.len();
+        let mut call = ToolCall { ordinal: at, index: fragment.index, ..ToolCall::default() };
+        if let Some(id) = fragment.id.as_deref() {
+            // An id that another call has stays that call's: this one gets its own at the end.
+            if !self.by_id.contains_key(id) {
+                self.by_id.insert(id.into(), at);
+                call.id = Some(id.into());
+            }
+        }
+        if let Some(index) = fragment.index
+            && self.by_index.insert(index, at).is_some()
+        {
+            call.repairs.add(Repair::IndexShared);
+        }
+        self.calls.push(call);
+        at
+    }
+}
+
+impl ToolCall {
+    fn add_name(&mut self, fragment: &Fragment<'_>) -> usize {
+        let Some(name) = fragment.name.as_deref() else { return 0 };
+        if self.name.is_empty() {
+            if !self.arguments.is_empty() {
+                self.repairs.add(Repair::NameLate);
+            }
+        } else {
+            let only_a_name = fragment.id.is_none() && fragment.arguments.is_none();
+            if !only_a_name || !self.arguments.is_empty() || self.name == name {
+                return 0;
+            }
+        }
+        self.name.push_str(name);
+        name.len()
+    }
+
+    fn add_arguments(&mut self, fragment: &Fragment<'_>) -> usize {
+        let Some(value) = fragment.arguments else { return 0 };
+        let (text, is_text) = match value.as_str() {
+            Some(text) => (text, true),
+            None => (compact(value.raw()).into(), false),
+        };
+        if text.is_empty() {
+            return 0;
+        }
+        if !is_text {
+            self.repairs.add(Repair::ArgumentsNotText);
+        }
+        if self.placeholder && fragment.starts_value {
+            self.arguments.clear();
+            self.whole = Completeness::default();
+        } else if fragment.name.is_none() && self.whole.is_whole() && *text == *self.arguments {
+            self.repairs.add(Repair::ArgumentsRepeated);
+            return 0;
+        }
+        self.placeholder = !is_text && text == "{}";
+        self.broken = false;
+        self.arguments.push_str(&text);
+        self.whole.push(&text);
+        text.len()
+    }
+}

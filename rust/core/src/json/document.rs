@@ -1,0 +1,172 @@
+//! A JSON text as a flat list of its values, in the order in which they stand.
+//!
+//! Plan. One pass over the text by jiter, with a stack of our own instead of recursion: a text may be nested
+//! as deep as orjson allows, and a hostile one costs no call stack. Each value takes one node of 24 bytes;
+//! nothing is decoded and nothing else is allocated, and a document is used again for the next text. A node
+//! knows where the value behind its own ends, so a value that nobody asks for is passed over in one step.
+//!
+//! What is valid is what orjson takes: beyond the grammar, no lone surrogate in an escape (jiter's rule too),
+//! no number beyond a double, no more than 1,024 levels. Of a key that stands twice, the last value counts.
+
+use jiter::{Jiter, JiterError, Peek};
+
+use super::value::Value;
+
+/// orjson's limit.
+const MAX_DEPTH: usize = 1024;
+
+/// The text is no JSON document that orjson would take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Invalid;
+
+impl From<JiterError> for Invalid {
+    fn from(_: JiterError) -> Self {
+        Self
+    }
+}
+
+/// A part of the text. Texts are shorter than 4 GiB, as events are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Span {
+    pub start: u32,
+    pub end: u32,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Node {
+    /// The key, without its quotes; nothing for items of an array and the root.
+    pub key: Span,
+    pub value: Span,
+    /// The node behind this value and all that is in it.
+    pub next: u32,
+}
+
+/// The values of one JSON text.
+#[derive(Debug, Default)]
+pub struct Document {
+    pub(super) nodes: Vec<Node>,
+    /// The containers that are open, as node numbers.
+    open: Vec<u32>,
+}
+
+impl Document {
+    /// Reads a text. What the document held before is gone, also where the text is invalid.
+    ///
+    /// # Errors
+    ///
+    /// orjson would not take the text, or it is as long as 4 GiB.
+    pub fn read(&mut self, text: &str) -> Result<(), Invalid> {
+        self.nodes.clear();
+        self.open.clear();
+        if u32::try_from(text.len()).is_err() {
+            return Err(Invalid);
+        }
+        self.fill(text)
+    }
+
+    /// The outermost value of the text that was read last.
+    #[must_use]
+    pub fn root<'d>(&'d self, text: &'d str) -> Value<'d> {
+        Value::root(self, text)
+    }
+
+    /// How many bytes of memory it keeps for the next text.
+    #[must_use]
+    pub fn capacity(&self) -> usize {
+        self.nodes.capacity() * size_of::<Node>() + self.open.capacity() * size_of::<u32>()
+    }
+
+    /// Gives back the memory that it keeps.
+    pub fn shrink(&mut self) {
+        *self = Self::default();
+    }
+
+    fn fill(&mut self, text: &str) -> Result<(), Invalid> {
+        let mut json = Jiter::new(text.as_bytes());
+        let mut key = Span::default();
+        let mut peek = json.peek()?;
+        loop {
+            let number = self.nodes.len();
+            let start = position(json.current_index());
+            self.nodes.push(Node { key, value: Span { start, end: start }, next: 0 });
+            let first = match peek {
+                Peek::Array => json.known_array()?.map(|peek| (Span::default(), peek)),
+                Peek::Object => match json.next_object_bytes()?.map(|key| span(text, key)) {
+                    Some(key) => Some((key, json.peek()?)),
+                    None => None,
+                },
+                _ => {
+                    scalar(&mut json, peek)?;
+                    None
+                }
+            };
+            if let Some((first_key, first_peek)) = first {
+                if self.open.len() == MAX_DEPTH {
+                    return Err(Invalid);
+                }
+                self.open.push(position(number));
+                (key, peek) = (first_key, first_peek);
+                continue;
+            }
+            self.end(number, json.current_index());
+            match self.step(text, &mut json)? {
+                Some(next) => (key, peek) = next,
+                None => return Ok(json.finish()?),
+            }
+        }
+    }
+
+    /// Goes on to the next value, out of the containers that end before it. None at the end of the root.
+    fn step(&mut self, text: &str, json: &mut Jiter<'_>) -> Result<Option<(Span, Peek)>, Invalid> {
+        while let Some(&container) = self.open.last() {
+            let container = container as usize;
+            let start = self.nodes[container].value.start as usize;
+            if text.as_bytes()[start] == b'{' {
+                if let Some(key) = json.next_key_bytes()?.map(|key| span(text, key)) {
+                    return Ok(Some((key, json.peek()?)));
+                }
+            } else if let Some(peek) = json.array_step()? {
+                return Ok(Some((Span::default(), peek)));
+            }
+            self.end(container, json.current_index());
+            self.open.pop();
+        }
+        Ok(None)
+    }
+
+    fn end(&mut self, number: usize, index: usize) {
+        let next = position(self.nodes.len());
+        let node = &mut self.nodes[number];
+        node.value.end = position(index);
+        node.next = next;
+    }
+}
+
+fn scalar(json: &mut Jiter<'_>, peek: Peek) -> Result<(), Invalid> {
+    match peek {
+        Peek::Null => json.known_null()?,
+        Peek::True | Peek::False => drop(json.known_bool(peek)?),
+        Peek::String => drop(json.known_bytes()?),
+        _ => {
+            let number = json.known_number_bytes(peek)?;
+            // Most numbers are short integers; only these can be beyond a double.
+            if number.len() > 300 || number.iter().any(|byte| matches!(byte, b'e' | b'E')) {
+                let number = std::str::from_utf8(number).ok().and_then(|text| text.parse::<f64>().ok());
+                return number.filter(|number| number.is_finite()).map(drop).ok_or(Invalid);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// `read` has made sure that every position fits.
+#[expect(clippy::cast_possible_truncation, reason = "texts are shorter than 4 GiB")]
+fn position(index: usize) -> u32 {
+    index as u32
+}
+
+/// Where a part of the text stands in it.
+fn span(text: &str, part: &[u8]) -> Span {
+    let start = part.as_ptr().addr() - text.as_ptr().addr();
+    Span { start: position(start), end: position(start + part.len()) }
+}

@@ -1,0 +1,178 @@
+//! A value of a document: what kind it is, what is in it, and its text decoded when asked for.
+
+use std::borrow::Cow;
+
+use jiter::Jiter;
+use memchr::memchr;
+
+use super::document::{Document, Node};
+
+/// The six kinds of JSON values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// `null`.
+    Null,
+    /// `true` or `false`.
+    Bool,
+    /// A number, whole or not.
+    Number,
+    /// A string.
+    String,
+    /// An array.
+    Array,
+    /// An object.
+    Object,
+}
+
+/// A value, as a place in a document.
+#[derive(Clone, Copy, Debug)]
+pub struct Value<'d> {
+    document: &'d Document,
+    text: &'d str,
+    number: usize,
+}
+
+impl<'d> Value<'d> {
+    pub(super) fn root(document: &'d Document, text: &'d str) -> Self {
+        Self { document, text, number: 0 }
+    }
+
+    fn node(self) -> &'d Node {
+        &self.document.nodes[self.number]
+    }
+
+    /// The value as it stands in the text.
+    #[must_use]
+    pub fn raw(self) -> &'d str {
+        let span = self.node().value;
+        &self.text[span.start as usize..span.end as usize]
+    }
+
+    /// Where in the text it begins, in bytes.
+    #[must_use]
+    pub fn start(self) -> usize {
+        self.node().value.start as usize
+    }
+
+    /// Whether it is the outermost value of its text.
+    #[must_use]
+    pub fn is_root(self) -> bool {
+        self.number == 0
+    }
+
+    /// What kind of value it is: its first byte tells.
+    #[must_use]
+    pub fn kind(self) -> Kind {
+        match self.text.as_bytes()[self.node().value.start as usize] {
+            b'n' => Kind::Null,
+            b't' | b'f' => Kind::Bool,
+            b'"' => Kind::String,
+            b'[' => Kind::Array,
+            b'{' => Kind::Object,
+            _ => Kind::Number,
+        }
+    }
+
+    /// Whether it is `null`.
+    #[must_use]
+    pub fn is_null(self) -> bool {
+        self.kind() == Kind::Null
+    }
+
+    /// The members of an object with their keys decoded, in order; nothing for other kinds. A key may stand
+    /// more than once: the last one counts.
+    pub fn members(self) -> impl Iterator<Item = (Cow<'d, str>, Value<'d>)> {
+        let object = self.kind() == Kind::Object;
+        self.children().filter(move |_| object).map(|value| {
+            let key = value.node().key;
+            (unescape(&value.text[key.start as usize..key.end as usize]), value)
+        })
+    }
+
+    /// The items of an array, in order; nothing for other kinds.
+    pub fn items(self) -> impl Iterator<Item = Value<'d>> {
+        let array = self.kind() == Kind::Array;
+        self.children().filter(move |_| array)
+    }
+
+    fn children(self) -> impl Iterator<Item = Value<'d>> {
+        let end = self.node().next as usize;
+        let mut number = self.number + 1;
+        std::iter::from_fn(move || {
+            let child = (number < end).then_some(Value { number, ..self })?;
+            number = child.node().next as usize;
+            Some(child)
+        })
+    }
+
+    /// The value of a key, if it is an object that has it.
+    #[must_use]
+    pub fn get(self, key: &str) -> Option<Value<'d>> {
+        self.members().filter(|(name, _)| name == key).last().map(|(_, value)| value)
+    }
+
+    /// The text of a string, decoded.
+    #[must_use]
+    pub fn as_str(self) -> Option<Cow<'d, str>> {
+        let raw = self.raw();
+        (self.kind() == Kind::String).then(|| unescape(&raw[1..raw.len() - 1]))
+    }
+
+    /// The text of a string that is more than white space.
+    #[must_use]
+    pub fn as_nonblank(self) -> Option<Cow<'d, str>> {
+        self.as_str().filter(|text| !text.trim().is_empty())
+    }
+
+    /// A whole number that is not negative, also where it was sent as a string of digits.
+    #[must_use]
+    pub fn as_index(self) -> Option<u64> {
+        match self.kind() {
+            Kind::Number => self.raw().parse().ok(),
+            Kind::String => {
+                let text = self.as_str()?;
+                text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok())?
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether it says anything: neither null, false, zero nor empty.
+    #[must_use]
+    pub fn is_truthy(self) -> bool {
+        match self.kind() {
+            Kind::Null => false,
+            Kind::Bool => self.raw() == "true",
+            Kind::Number => self.raw().parse::<f64>() != Ok(0.0),
+            Kind::String => self.raw().len() > 2,
+            Kind::Array | Kind::Object => self.children().next().is_some(),
+        }
+    }
+}
+
+/// Decodes what stands between the quotes of a string that is known to be valid.
+fn unescape(text: &str) -> Cow<'_, str> {
+    if memchr(b'\\', text.as_bytes()).is_none() {
+        return Cow::Borrowed(text);
+    }
+    let quoted = format!("\"{text}\"");
+    let decoded = Jiter::new(quoted.as_bytes()).next_str().map(str::to_owned);
+    Cow::Owned(decoded.unwrap_or_default())
+}
+
+/// A valid JSON text without the white space between its tokens.
+#[must_use]
+pub fn compact(text: &str) -> String {
+    let (mut in_string, mut escaped) = (false, false);
+    text.chars()
+        .filter(|&c| {
+            if in_string {
+                in_string = escaped || c != '"';
+                escaped = !escaped && c == '\\';
+                return true;
+            }
+            in_string = c == '"';
+            !matches!(c, ' ' | '\t' | '\n' | '\r')
+        })
+        .collect()
+}

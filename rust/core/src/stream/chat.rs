@@ -1,0 +1,209 @@
+//! A chat stream from its first byte to the verdict on its end.
+//!
+//! A stream that was cut must never look like one that ended, so the end is told by what came and not by the
+//! fact that nothing more does. See [`StreamEnd`] for the order in which the verdicts are tried.
+
+use crate::LimitExceeded;
+use crate::chat::{Accumulator, Limits, OverLimit, ProviderError};
+use crate::json::Document;
+use crate::stream::{ChunkParser, Step};
+
+/// How a stream ended: the first of these that holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StreamEnd {
+    /// The provider reported an error, in the stream or as a JSON document in its place.
+    Error,
+    /// The sentinel came.
+    Done,
+    /// Bytes came, but neither a field nor a comment: an error page.
+    NotSse,
+    /// The last event is unfinished and no whole JSON object; or the stream stopped between events, with a
+    /// choice that has no finish reason.
+    Truncated,
+    /// Nothing was sent in any event.
+    Empty,
+    /// There is no sentinel, but every choice has its finish reason.
+    Finished,
+}
+
+/// Adds up the chunks of a stream that is pushed into it.
+#[derive(Debug)]
+pub struct ChatReader {
+    chunks: ChunkParser,
+    accumulator: Accumulator,
+    limits: Limits,
+    merge_choices: bool,
+    /// For chunks that come by another way, and for the arguments of tool calls.
+    document: Document,
+    /// How many chunks came by another way.
+    added: u64,
+    end: Option<StreamEnd>,
+    exceeded: Option<LimitExceeded>,
+}
+
+impl ChatReader {
+    /// A reader of a new stream. `merge_choices` as for [`Accumulator::new`].
+    #[must_use]
+    pub fn new(max_event_size: usize, sentinel: Option<&str>, limits: Limits, merge_choices: bool) -> Self {
+        Self {
+            chunks: ChunkParser::new(max_event_size, sentinel),
+            accumulator: Accumulator::new(limits, merge_choices),
+            limits,
+            merge_choices,
+            document: Document::default(),
+            added: 0,
+            end: None,
+            exceeded: None,
+        }
+    }
+
+    /// Adds up the next bytes of the stream.
+    ///
+    /// # Errors
+    ///
+    /// An event or the message went over a limit. Every further call says so again.
+    pub fn feed(&mut self, chunk: &[u8]) -> Result<(), LimitExceeded> {
+        self.begin(chunk);
+        let mut rest = chunk;
+        while self.next_step(&mut rest)?.is_some() {}
+        Ok(())
+    }
+
+    /// To be called with each chunk of the stream before it is taken apart by [`next_step`](Self::next_step).
+    pub fn begin(&mut self, chunk: &[u8]) {
+        self.chunks.begin(chunk);
+    }
+
+    /// Takes bytes off `rest` until there is a step to tell, and adds it up. None when `rest` is used up.
+    ///
+    /// # Errors
+    ///
+    /// As for [`feed`](Self::feed).
+    pub fn next_step<'p, 'c: 'p>(
+        &'p mut self,
+        rest: &mut &'c [u8],
+    ) -> Result<Option<Step<'p>>, LimitExceeded> {
+        if let Some(exceeded) = self.exceeded {
+            return Err(exceeded);
+        }
+        let step = self.chunks.next_step(rest).inspect_err(|&exceeded| self.exceeded = Some(exceeded))?;
+        if let Some(Step::Chunk(chunk)) = step {
+            self.accumulator
+                .add(chunk.event, chunk.value)
+                .map_err(|over| remember(&mut self.exceeded, over, chunk.number, chunk.offset))?;
+        }
+        Ok(step)
+    }
+
+    /// Adds a chunk that came by another way; false if the text is no JSON.
+    ///
+    /// # Errors
+    ///
+    /// The message went over a limit.
+    pub fn add(&mut self, text: &str) -> Result<bool, LimitExceeded> {
+        if let Some(exceeded) = self.exceeded {
+            return Err(exceeded);
+        }
+        let valid = self.document.read(text).is_ok();
+        if valid {
+            self.added += 1;
+            let added = self.accumulator.add("", self.document.root(text));
+            added.map_err(|over| remember(&mut self.exceeded, over, 0, 0))?;
+        }
+        Ok(valid)
+    }
+
+    /// Marks the end of the stream: takes an unterminated last event if it is whole, and decides the verdict.
+    /// Gives the text of the chunk that this completed.
+    ///
+    /// # Errors
+    ///
+    /// As for [`feed`](Self::feed).
+    pub fn close(&mut self) -> Result<Option<String>, LimitExceeded> {
+        if let Some(exceeded) = self.exceeded {
+            return Err(exceeded);
+        }
+        if self.end.is_some() {
+            return Ok(None);
+        }
+        let mut last = None;
+        if let Some(chunk) = self.chunks.close() {
+            last = Some(chunk.text.to_owned());
+            self.accumulator
+                .add(chunk.event, chunk.value)
+                .map_err(|over| remember(&mut self.exceeded, over, chunk.number, chunk.offset))?;
+        }
+        if self.accumulator.error.is_none()
+            && let Some(body) = self.chunks.body()
+        {
+            self.accumulator.error = ProviderError::find(body.event, body.value);
+        }
+        self.end = Some(self.verdict());
+        Ok(last)
+    }
+
+    /// How the stream ended; None until the sentinel has come or [`close`](Self::close) was called.
+    #[must_use]
+    pub fn end(&self) -> Option<StreamEnd> {
+        self.end.or_else(|| self.chunks.data().is_done().then(|| self.verdict()))
+    }
+
+    /// The message as far as it has come.
+    #[must_use]
+    pub fn message(&self) -> &Accumulator {
+        &self.accumulator
+    }
+
+    /// The parser below, for its counters.
+    #[must_use]
+    pub fn chunks(&self) -> &ChunkParser {
+        &self.chunks
+    }
+
+    /// The tool calls that are finished and have not been given out by this method before, each as the index
+    /// of its choice and its place among the choice's calls. With `final_only`, none before the end.
+    pub fn finished_tool_calls(&mut self, final_only: bool) -> Vec<(u64, usize)> {
+        let ended = self.end().is_some();
+        let mut finished = Vec::new();
+        if ended || !final_only {
+            for (index, choice) in self.accumulator.choices_mut() {
+                let reason = choice.finish_reason.is_some();
+                let places = choice.tool_calls.finished(ended, reason, &mut self.document);
+                finished.extend(places.into_iter().map(|place| (index, place)));
+            }
+        }
+        finished
+    }
+
+    /// Begins anew, with the same limits and sentinel.
+    pub fn reset(&mut self) {
+        self.chunks.reset();
+        self.accumulator = Accumulator::new(self.limits, self.merge_choices);
+        self.added = 0;
+        self.end = None;
+        self.exceeded = None;
+    }
+
+    fn verdict(&self) -> StreamEnd {
+        let events = self.chunks.data().events();
+        if self.accumulator.error.is_some() {
+            StreamEnd::Error
+        } else if self.chunks.data().is_done() {
+            StreamEnd::Done
+        } else if events.bytes() > 0 && !events.is_recognised() {
+            StreamEnd::NotSse
+        } else if events.pending_bytes() > 0 || events.incomplete_data().is_some() {
+            StreamEnd::Truncated
+        } else if self.chunks.payloads() + self.added == 0 {
+            StreamEnd::Empty
+        } else if self.accumulator.is_finished() {
+            StreamEnd::Finished
+        } else {
+            StreamEnd::Truncated
+        }
+    }
+}
+
+fn remember(held: &mut Option<LimitExceeded>, over: OverLimit, number: u64, offset: u64) -> LimitExceeded {
+    *held.insert(LimitExceeded { limit: over.limit, value: over.value, event_number: number, offset })
+}
