@@ -3,10 +3,38 @@
 Each has `feed` and `close`, counts what it saw, and is used by one thread or task at a time.
 """
 
-from collections.abc import Callable
-from typing import Any, ClassVar, Generic, Literal, TypeVar, final, overload
+import builtins
+from collections.abc import Callable, Iterable
+from typing import Any, ClassVar, Generic, Literal, Self, TypeVar, final, overload
 
-from typing_extensions import Self
+from deltawire.verdict import ProviderError, StreamEnd
+
+__all__ = [
+    "ChatAccumulator",
+    "ChatCompletion",
+    "ChatCompletionAudio",
+    "ChatCompletionChunk",
+    "ChatCompletionMessage",
+    "ChatCompletionTokenLogprob",
+    "ChatParser",
+    "Choice",
+    "ChoiceDelta",
+    "ChoiceDeltaToolCall",
+    "ChoiceDeltaToolCallFunction",
+    "ChoiceLogprobs",
+    "ChunkChoice",
+    "CompletionTokensDetails",
+    "CompletionUsage",
+    "Custom",
+    "EventParser",
+    "Function",
+    "JSONParser",
+    "PromptTokensDetails",
+    "ServerSentEvent",
+    "ToolCall",
+    "TopLogprob",
+    "__version__",
+]
 
 _T = TypeVar("_T")
 
@@ -19,7 +47,7 @@ class ServerSentEvent:
     The attribute names are those of httpx-sse and httpx2.
     """
 
-    __match_args__: ClassVar[tuple[str, str, str, str]]
+    __match_args__: ClassVar[tuple[str, str, str, str]] = ("event", "data", "id", "retry")
     def __new__(
         cls, event: str = "message", data: str = "", id: str = "", retry: int | None = None
     ) -> Self: ...
@@ -213,4 +241,625 @@ class JSONParser(Generic[_T]):
     def malformed(self) -> int:
         """How many events `loads` refused."""
 
-    def __class_getitem__(cls, item: Any, /) -> Any: ...
+    def __class_getitem__(cls, key: Any) -> Any: ...
+
+@final
+class ChatParser:
+    """Parses a chat stream into typed chunks: one for each event whose data is a JSON object.
+
+    What is valid JSON is what orjson takes, invalid UTF-8 as U+FFFD. The stream ends with `[DONE]`; empty
+    data, comments wrapped as data and JSON values of other kinds are passed over. Of an event that is no
+    JSON but has several lines, each line that is a JSON object counts: a proxy may cut a line and go on
+    with the next one. A field `error` (not of the standard) is taken for an event of type "error".
+
+    Args:
+        errors: `"strict"` raises InvalidJSON for a broken event, `"skip"` counts it in `malformed`.
+        max_event_size: as for `EventParser`.
+
+    Raises:
+        ValueError: `errors` is neither, or `max_event_size` is below 1.
+    """
+
+    def __new__(
+        cls, *, errors: Literal["strict", "skip"] = "strict", max_event_size: int = 33554432
+    ) -> Self: ...
+    def feed(self, data: bytes | bytearray | memoryview, /) -> list[ChatCompletionChunk]:
+        """Take the next bytes of the stream and return the chunks that they complete.
+
+        Raises:
+            InvalidJSON: with `errors="strict"`, an event was broken; `values` holds the chunks before it, and
+                the rest of this feed comes out of the next call, `feed(b"")` if need be.
+            LimitExceeded: an event went over `max_event_size`; `values` holds the chunks before it. Until
+                `reset()` every further call raises it again.
+            TypeError: `data` is neither bytes, bytearray nor memoryview.
+            ValueError: the parser was closed.
+        """
+
+    def close(self) -> list[ChatCompletionChunk]:
+        """Mark the end of the stream and return what that completes.
+
+        An unterminated last event is taken if its data is a whole JSON object. Raises as `feed` does.
+        """
+
+    def reset(self) -> None:
+        """Make the parser new, as its parameters made it."""
+
+    @property
+    def done(self) -> bool:
+        """Whether the sentinel came."""
+
+    @property
+    def pending_bytes(self) -> int:
+        """How many bytes of an incomplete event are held."""
+
+    @property
+    def bytes(self) -> int:
+        """How many bytes of the stream were read; what waits behind an exception is not."""
+
+    @property
+    def events(self) -> int:
+        """How many events were dispatched, the sentinel and those passed over included."""
+
+    @property
+    def comments(self) -> int:
+        """How many comment lines were passed over."""
+
+    @property
+    def malformed(self) -> int:
+        """How many payloads were no JSON."""
+
+@final
+class ChatAccumulator:
+    """Adds up a chat stream into its message, whatever the provider makes of the format.
+
+    Everything happens in one call for each network chunk, without a Python object for an event. Indices are
+    keys; text is concatenated; of other fields the last value that is not null counts; usage is never added
+    up. The rules for tool calls are told in docs/chat.md.
+
+    Args:
+        n: the n of the request. With 1, all choices are one: some providers count the index up, or put each
+            tool call into a choice of its own.
+        errors: `"skip"` counts a broken event in `malformed`, `"strict"` raises InvalidJSON for it.
+        max_message_size: the largest message in bytes, over all choices.
+        max_tool_calls: the most tool calls in a choice.
+        max_choices: the most choices.
+        max_event_size: as for `EventParser`.
+        id_factory: makes the id of a tool call that came without one; by default it is a hash of the
+            response's id and time, the choice and the call's place: the same stream gives the same ids.
+
+    Raises:
+        ValueError: `n` or a limit is below 1, or `errors` is neither.
+    """
+
+    def __new__(
+        cls,
+        *,
+        n: int | None = None,
+        errors: Literal["strict", "skip"] = "skip",
+        max_message_size: int = 67108864,
+        max_tool_calls: int = 1024,
+        max_choices: int = 128,
+        max_event_size: int = 33554432,
+        id_factory: Callable[[], str] | None = None,
+    ) -> Self: ...
+    def feed(self, data: bytes | bytearray | memoryview, /) -> None:
+        """Take the next bytes of the stream.
+
+        Raises:
+            InvalidJSON: with `errors="strict"`, an event was broken; the rest of this feed is taken by the
+                next call, `feed(b"")` if need be.
+            LimitExceeded: an event or the message went over a limit. What came before is kept; until
+                `reset()` every further call raises it again.
+            TypeError: `data` is neither bytes, bytearray nor memoryview.
+            ValueError: the accumulator was closed.
+        """
+
+    def feed_chunks(self, data: bytes | bytearray | memoryview, /) -> list[ChatCompletionChunk]:
+        """Take the next bytes of the stream and return their chunks too, in the same pass."""
+
+    def add(self, chunk: ChatCompletionChunk | dict[str, Any], /) -> None:
+        """Take a chunk that came by another way.
+
+        Raises:
+            LimitExceeded: the message went over a limit.
+            TypeError: it is no chunk, or the dict holds what is no JSON.
+            ValueError: the accumulator was closed.
+        """
+
+    def close(self) -> None:
+        """Mark the end of the stream, which decides the verdict. Closing again is harmless.
+
+        An unterminated last event is taken if its data is a whole JSON object or the sentinel. Raises as
+        `feed` does.
+        """
+
+    def close_chunks(self) -> list[ChatCompletionChunk]:
+        """Mark the end of the stream and return the chunks that this completes."""
+
+    def reset(self) -> None:
+        """Make the accumulator new, as its parameters made it."""
+
+    @property
+    def completion(self) -> ChatCompletion:
+        """The message as far as it has come, at any moment. A copy: it does not change any more."""
+
+    @property
+    def end(self) -> StreamEnd | None:
+        """How the stream ended; None until the sentinel came or `close()` was called."""
+
+    @property
+    def error(self) -> ProviderError | None:
+        """The first error that the provider reported inside the stream."""
+
+    @property
+    def usage(self) -> CompletionUsage | None:
+        """The last usage that says anything, wherever in the chunks it stood."""
+
+    def finished_tool_calls(self, *, final_only: bool = True) -> list[ToolCall]:
+        """Return the tool calls that are finished, each of them once.
+
+        No call is finished before the end of the stream: arguments that happen to be whole JSON may go on.
+        With `final_only=False` a call is given out before, as a hint, if its arguments are whole JSON and a
+        later call has begun or the finish reason has come. A fragment that arrives for it all the same adds
+        the repair `"changed_after_reported"` to the call in `completion`.
+        """
+
+    @property
+    def done(self) -> bool:
+        """Whether the sentinel came."""
+
+    @property
+    def pending_bytes(self) -> int:
+        """How many bytes of an incomplete event are held."""
+
+    @property
+    def bytes(self) -> int:
+        """How many bytes of the stream were read."""
+
+    @property
+    def events(self) -> int:
+        """How many events were dispatched, the sentinel and those passed over included."""
+
+    @property
+    def comments(self) -> int:
+        """How many comment lines were passed over."""
+
+    @property
+    def malformed(self) -> int:
+        """How many payloads were no JSON."""
+
+class _ChatObject:
+    """What the objects of a chat have in common. Each is made from the JSON text of an object."""
+
+    def __new__(cls, json: builtins.bytes | str) -> Self: ...
+    @property
+    def raw(self) -> builtins.bytes:
+        """The JSON text that this object was made from, as it was sent."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Decode the JSON text with orjson; new for each call."""
+
+    def model_dump(self) -> dict[str, Any]:
+        """`to_dict` under pydantic's name."""
+
+    def to_json(self) -> str:
+        """Return the JSON text."""
+
+    def __getattr__(self, name: str) -> Any: ...
+    def __eq__(self, other: builtins.object, /) -> bool: ...
+
+@final
+class ChatCompletionChunk(_ChatObject):
+    """One chunk of a chat stream, with the attributes of the openai package. Immutable and picklable.
+
+    A field that is not listed here is an attribute too if it was sent; a listed one that was not sent is
+    None (`choices` is empty, a choice's `delta` has no fields). This holds for all objects of a chat. They
+    can be made from the JSON text of an object, which raises InvalidJSON if it is none.
+    """
+
+    @property
+    def id(self) -> str | None:
+        """The id of the response."""
+
+    @property
+    def choices(self) -> list[ChunkChoice]:
+        """What the chunk adds to each choice."""
+
+    @property
+    def created(self) -> int | None:
+        """When the response was begun, in seconds since 1970."""
+
+    @property
+    def model(self) -> str | None:
+        """The model that serves."""
+
+    @property
+    def object(self) -> str | None:
+        """`"chat.completion.chunk"`, if the provider says so."""
+
+    @property
+    def service_tier(self) -> str | None:
+        """The tier that served the request."""
+
+    @property
+    def system_fingerprint(self) -> str | None:
+        """The configuration of the backend."""
+
+    @property
+    def usage(self) -> CompletionUsage | None:
+        """How many tokens were used, in the chunk that tells it."""
+
+@final
+class ChunkChoice(_ChatObject):
+    """What a chunk adds to one choice."""
+
+    @property
+    def delta(self) -> ChoiceDelta:
+        """What it adds to the message."""
+
+    @property
+    def finish_reason(self) -> str | None:
+        """Why the message ended, in the chunk that tells it."""
+
+    @property
+    def index(self) -> int | None:
+        """Which choice it is."""
+
+    @property
+    def logprobs(self) -> ChoiceLogprobs | None:
+        """Log probabilities of its tokens."""
+
+@final
+class ChoiceDelta(_ChatObject):
+    """What a chunk adds to a message."""
+
+    @property
+    def content(self) -> str | None:
+        """Text; some providers send a list of parts."""
+
+    @property
+    def function_call(self) -> ChoiceDeltaToolCallFunction | None:
+        """The legacy function call."""
+
+    @property
+    def refusal(self) -> str | None:
+        """Text of a refusal."""
+
+    @property
+    def role(self) -> str | None:
+        """Who speaks."""
+
+    @property
+    def tool_calls(self) -> list[ChoiceDeltaToolCall] | None:
+        """Fragments of tool calls."""
+
+@final
+class ChoiceDeltaToolCall(_ChatObject):
+    """A fragment of a tool call."""
+
+    @property
+    def index(self) -> int | None:
+        """Which call it belongs to."""
+
+    @property
+    def id(self) -> str | None:
+        """The id of the call, in its first fragment."""
+
+    @property
+    def function(self) -> ChoiceDeltaToolCallFunction | None:
+        """A fragment of its name and arguments."""
+
+    @property
+    def type(self) -> str | None:
+        """`"function"` or `"custom"`."""
+
+@final
+class ChoiceDeltaToolCallFunction(_ChatObject):
+    """A fragment of a function's name and arguments."""
+
+    @property
+    def arguments(self) -> str | None:
+        """A piece of the JSON text of the arguments."""
+
+    @property
+    def name(self) -> str | None:
+        """The name, in the first fragment."""
+
+@final
+class ChoiceLogprobs(_ChatObject):
+    """Log probabilities of tokens."""
+
+    @property
+    def content(self) -> list[ChatCompletionTokenLogprob] | None:
+        """Of the tokens of the content."""
+
+    @property
+    def refusal(self) -> list[ChatCompletionTokenLogprob] | None:
+        """Of the tokens of the refusal."""
+
+@final
+class ChatCompletionTokenLogprob(_ChatObject):
+    """The log probability of one token."""
+
+    @property
+    def token(self) -> str:
+        """The token."""
+
+    @property
+    def bytes(self) -> list[int] | None:
+        """Its UTF-8 bytes."""
+
+    @property
+    def logprob(self) -> float:
+        """Its log probability."""
+
+    @property
+    def top_logprobs(self) -> list[TopLogprob]:
+        """The likeliest tokens in its place."""
+
+@final
+class TopLogprob(_ChatObject):
+    """One of the likeliest tokens in a place."""
+
+    @property
+    def token(self) -> str:
+        """The token."""
+
+    @property
+    def bytes(self) -> list[int] | None:
+        """Its UTF-8 bytes."""
+
+    @property
+    def logprob(self) -> float:
+        """Its log probability."""
+
+@final
+class CompletionUsage(_ChatObject):
+    """How many tokens a request took. What providers add (cost, queue times) are attributes too."""
+
+    @property
+    def completion_tokens(self) -> int:
+        """Tokens of the answer."""
+
+    @property
+    def prompt_tokens(self) -> int:
+        """Tokens of the request."""
+
+    @property
+    def total_tokens(self) -> int:
+        """Both."""
+
+    @property
+    def completion_tokens_details(self) -> CompletionTokensDetails | None:
+        """What the tokens of the answer were."""
+
+    @property
+    def prompt_tokens_details(self) -> PromptTokensDetails | None:
+        """What the tokens of the request were."""
+
+@final
+class CompletionTokensDetails(_ChatObject):
+    """What the tokens of the answer were."""
+
+    @property
+    def accepted_prediction_tokens(self) -> int | None:
+        """Of a prediction that came true."""
+
+    @property
+    def audio_tokens(self) -> int | None:
+        """Of audio."""
+
+    @property
+    def reasoning_tokens(self) -> int | None:
+        """Of reasoning."""
+
+    @property
+    def rejected_prediction_tokens(self) -> int | None:
+        """Of a prediction that did not come true."""
+
+@final
+class PromptTokensDetails(_ChatObject):
+    """What the tokens of the request were."""
+
+    @property
+    def audio_tokens(self) -> int | None:
+        """Of audio."""
+
+    @property
+    def cached_tokens(self) -> int | None:
+        """Read from the cache."""
+
+@final
+class ChatCompletion(_ChatObject):
+    """An assembled message, with the attributes of the openai package. Immutable and picklable.
+
+    The body is canonical: index and finish_reason are always there, and the finish reason is what the
+    provider sent, never invented. Provider's own fields are kept: see docs/chat.md for the rules.
+    """
+
+    def __new__(
+        cls,
+        json: builtins.bytes | str,
+        *,
+        calls: Iterable[tuple[bool, Iterable[str]]] = (),
+        first_model: str | None = None,
+    ) -> Self: ...
+    @property
+    def id(self) -> str | None:
+        """The first id of the response that is not blank."""
+
+    @property
+    def choices(self) -> list[Choice]:
+        """The answers, by index."""
+
+    @property
+    def created(self) -> int | None:
+        """When the response was begun, in seconds since 1970."""
+
+    @property
+    def model(self) -> str | None:
+        """The model named last: the one that served."""
+
+    @property
+    def first_model(self) -> str | None:
+        """The model named first; not part of the body."""
+
+    @property
+    def object(self) -> str:
+        """`"chat.completion"`."""
+
+    @property
+    def service_tier(self) -> str | None:
+        """The tier that served the request."""
+
+    @property
+    def system_fingerprint(self) -> str | None:
+        """The configuration of the backend."""
+
+    @property
+    def usage(self) -> CompletionUsage | None:
+        """How many tokens were used."""
+
+@final
+class Choice(_ChatObject):
+    """One of the answers."""
+
+    @property
+    def finish_reason(self) -> str | None:
+        """The last reason sent that is not blank."""
+
+    @property
+    def index(self) -> int:
+        """Which choice it is."""
+
+    @property
+    def logprobs(self) -> ChoiceLogprobs | None:
+        """Log probabilities of its tokens."""
+
+    @property
+    def message(self) -> ChatCompletionMessage:
+        """The message."""
+
+@final
+class ChatCompletionMessage(_ChatObject):
+    """The message of an answer."""
+
+    @property
+    def content(self) -> str | None:
+        """Its text; None if no text was sent."""
+
+    @property
+    def refusal(self) -> str | None:
+        """The text of a refusal."""
+
+    @property
+    def role(self) -> str:
+        """Who speaks: `"assistant"`."""
+
+    @property
+    def annotations(self) -> list[Any] | None:
+        """Citations and the like."""
+
+    @property
+    def audio(self) -> ChatCompletionAudio | None:
+        """Audio output."""
+
+    @property
+    def function_call(self) -> Function | None:
+        """The legacy function call."""
+
+    @property
+    def tool_calls(self) -> list[ToolCall] | None:
+        """Tool calls."""
+
+    @property
+    def reasoning(self) -> str | None:
+        """Reasoning text, from whichever fields carried it."""
+
+@final
+class ChatCompletionAudio(_ChatObject):
+    """Audio output."""
+
+    @property
+    def id(self) -> str:
+        """Its id."""
+
+    @property
+    def data(self) -> str:
+        """Base64 data."""
+
+    @property
+    def expires_at(self) -> int:
+        """Until when it can be referred to, in seconds since 1970."""
+
+    @property
+    def transcript(self) -> str:
+        """What it says."""
+
+@final
+class Function(_ChatObject):
+    """A function that the model wants called."""
+
+    @property
+    def arguments(self) -> str:
+        """The JSON text of the arguments, as it was sent."""
+
+    @property
+    def name(self) -> str:
+        """The name."""
+
+@final
+class Custom(_ChatObject):
+    """A custom tool that the model wants called."""
+
+    @property
+    def input(self) -> str:
+        """Free text."""
+
+    @property
+    def name(self) -> str:
+        """The name."""
+
+@final
+class ToolCall(_ChatObject):
+    """A tool call of a message."""
+
+    def __new__(
+        cls, json: builtins.bytes | str, *, complete: bool = True, repairs: Iterable[str] = ()
+    ) -> Self: ...
+    @property
+    def id(self) -> str:
+        """Its id; generated where the provider sent none."""
+
+    @property
+    def type(self) -> str:
+        """`"function"` or `"custom"`."""
+
+    @property
+    def function(self) -> Function | None:
+        """What is to be called."""
+
+    @property
+    def custom(self) -> Custom | None:
+        """What is to be called, for a custom tool."""
+
+    @property
+    def complete(self) -> bool:
+        """Whether the arguments are one JSON value. False for a call that was cut: do not run it."""
+
+    @property
+    def repairs(self) -> tuple[str, ...]:
+        """What had to be put right: see docs/chat.md for the names. Not part of the body."""
+
+    def parse(self) -> Any:
+        """Decode the arguments; the input of a custom tool as it is.
+
+        Raises:
+            InvalidJSON: they are not one JSON value.
+        """
+
+    def partial(self) -> Any:
+        """Decode the arguments as far as they go, for display; None if they do not begin like JSON.
+
+        Linear in their length. Never run a call on these: the rest may change their meaning.
+        """

@@ -7,7 +7,11 @@ pickled and copied.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from deltawire._native import ChatCompletion
+    from deltawire.verdict import ProviderError, StreamEnd
 
 PREVIEW_BYTES = 200
 """At most so many bytes of what came are kept in an exception's `preview`."""
@@ -109,7 +113,7 @@ class NotEventStream(DeltawireError):
     def __init__(self, *, status: int | None = None, content_type: str = "", preview: bytes = b"") -> None:
         super().__init__(
             f"expected a response of type text/event-stream, got {content_type!r} with HTTP status {status}; "
-            f"look at the request, or pass check_content_type=False if the body is an event stream all the same"
+            f"look at the request, or pass check_content_type=False if the body is an event stream after all"
         )
         self.status = status
         self.content_type = content_type
@@ -130,3 +134,56 @@ class CassetteError(DeltawireError):
         self.path = path
         self.place = place
         self.reason = reason
+
+
+class UpstreamError(DeltawireError):
+    """The provider reported an error, inside the stream or as a JSON document in its place.
+
+    Attributes:
+        error: what it said: message, type, code and all of it, raw.
+        completion: the message as far as it had come; None where no stream had begun.
+        status: the HTTP status code, None where it is not known.
+    """
+
+    def __init__(
+        self, error: ProviderError, *, completion: ChatCompletion | None = None, status: int | None = None
+    ) -> None:
+        facts = [f"code {error.code!r}"] if error.code is not None else []
+        facts += [f"type {error.type!r}"] if error.type is not None else []
+        facts += [f"HTTP status {status}"] if status is not None else []
+        told = f" ({', '.join(facts)})" if facts else ""
+        super().__init__(
+            f"the provider reported an error{told}; its message is in `error.message`, and what had come "
+            f"before it in `completion`"
+        )
+        self.error = error
+        self.completion = completion
+        self.status = status
+
+
+class IncompleteStream(DeltawireError):
+    """The stream was cut: it ended without a sentinel and without a finish reason, or had nothing in it.
+
+    Attributes:
+        end: the verdict: TRUNCATED or EMPTY.
+        completion: the message as far as it had come. A tool call in it may be incomplete: do not run it.
+        offset: how many bytes of the stream had come.
+        events: how many events had come.
+    """
+
+    def __init__(
+        self,
+        end: StreamEnd,
+        *,
+        completion: ChatCompletion | None = None,
+        offset: int = 0,
+        events: int = 0,
+    ) -> None:
+        super().__init__(
+            f"the stream ended early ({end.name}) after {events} events and {offset} bytes; the partial message "
+            f'is in `completion`; ask again, or pass on_end="return" to take what came'
+        )
+        self.end = end
+        self.completion = completion
+        self.offset = offset
+        self.events = events

@@ -43,6 +43,15 @@ pub fn size(value: &Bound<'_, PyAny>) -> PyResult<usize> {
     }
 }
 
+/// Whether broken events are to be skipped: the parameter `errors`.
+pub fn skips(errors: &str) -> PyResult<bool> {
+    match errors {
+        "strict" => Ok(false),
+        "skip" => Ok(true),
+        _ => Err(PyValueError::new_err(format!("errors is \"strict\" or \"skip\", not {errors:?}"))),
+    }
+}
+
 /// `feed` after `close`.
 pub fn closed() -> PyErr {
     PyValueError::new_err("feed after close: the stream has ended; reset() makes the parser new")

@@ -2,7 +2,7 @@
 
 use deltawire_core::LimitExceeded;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyDict};
+use pyo3::types::{PyBytes, PyDict, PyList};
 
 /// At most so many bytes of what came are shown to whoever decides to look.
 const PREVIEW_BYTES: usize = 200;
@@ -16,7 +16,12 @@ pub struct Refused<'a> {
 }
 
 /// `InvalidJSON`, with what was decoded before it and the decoder's own exception as its cause.
-pub fn invalid_json(py: Python<'_>, refused: Refused<'_>, values: Vec<Py<PyAny>>, cause: PyErr) -> PyErr {
+pub fn invalid_json(
+    py: Python<'_>,
+    refused: Refused<'_>,
+    values: &Bound<'_, PyList>,
+    cause: Option<PyErr>,
+) -> PyErr {
     let facts = || {
         let facts = PyDict::new(py);
         facts.set_item("values", values)?;
@@ -28,12 +33,12 @@ pub fn invalid_json(py: Python<'_>, refused: Refused<'_>, values: Vec<Py<PyAny>>
         Ok(facts)
     };
     let error = make(py, "InvalidJSON", facts());
-    error.set_cause(py, Some(cause));
+    error.set_cause(py, cause);
     error
 }
 
 /// `LimitExceeded`, with what was complete before it.
-pub fn limit_exceeded(py: Python<'_>, exceeded: LimitExceeded, values: Vec<Py<PyAny>>) -> PyErr {
+pub fn limit_exceeded(py: Python<'_>, exceeded: LimitExceeded, values: &Bound<'_, PyList>) -> PyErr {
     let facts = || {
         let facts = PyDict::new(py);
         facts.set_item("limit", exceeded.limit)?;

@@ -6,10 +6,16 @@
 //! thread wants it.
 
 mod borrow;
+mod chat_accumulator;
+mod chat_parser;
+mod chunk;
+mod completion;
 mod errors;
 mod event;
 mod event_parser;
 mod json_parser;
+mod object;
+mod partial;
 mod text;
 
 use pyo3::prelude::*;
@@ -17,6 +23,20 @@ use pyo3::prelude::*;
 /// The Rust half of deltawire: push parsers, which take bytes and do no input or output of their own.
 #[pymodule(gil_used = true)]
 mod _native {
+    #[pymodule_export]
+    use super::chat_accumulator::ChatAccumulator;
+    #[pymodule_export]
+    use super::chat_parser::ChatParser;
+    #[pymodule_export]
+    use super::chunk::{
+        ChatCompletionChunk, ChatCompletionTokenLogprob, ChoiceDelta, ChoiceDeltaToolCall,
+        ChoiceDeltaToolCallFunction, ChoiceLogprobs, ChunkChoice, CompletionTokensDetails, CompletionUsage,
+        PromptTokensDetails, TopLogprob,
+    };
+    #[pymodule_export]
+    use super::completion::{
+        ChatCompletion, ChatCompletionAudio, ChatCompletionMessage, Choice, Custom, Function, ToolCall,
+    };
     #[pymodule_export]
     use super::event::ServerSentEvent;
     #[pymodule_export]

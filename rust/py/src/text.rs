@@ -2,7 +2,7 @@
 //!
 //! Nearly all data of a chat stream is ASCII. `PyString::new` takes a `&str`, so it is validated once here and
 //! scanned again by CPython to find its width; making an ASCII str directly needs one scan and one copy. On
-//! the cassettes that takes two fifths off `EventParser` (`make bench`).
+//! the cassettes that takes two fifths off `EventParser` (`make targets`).
 
 use pyo3::ffi;
 use pyo3::prelude::*;

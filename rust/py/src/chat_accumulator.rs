@@ -1,0 +1,265 @@
+//! `ChatAccumulator`: the core's reader of a chat stream, and its message as Python objects.
+
+use std::collections::hash_map::Entry;
+
+use deltawire_core::chat::{Limits, ProviderError};
+use deltawire_core::json::Document;
+use deltawire_core::stream::{ChatReader, StreamEnd};
+use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::gc::{PyTraverseError, PyVisit};
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyDict, PyList};
+
+use crate::borrow;
+use crate::chat_parser::Reading;
+use crate::chunk::{ChatCompletionChunk, CompletionUsage};
+use crate::completion::{self, ChatCompletion, Ids, Snapshot, ToolCall};
+use crate::errors;
+use crate::json_parser::orjson_loads;
+use crate::object;
+
+/// Adds up a chat stream into its message.
+#[pyclass(module = "deltawire")]
+pub struct ChatAccumulator {
+    core: ChatReader,
+    closed: bool,
+    reading: Reading,
+    id_factory: Option<Py<PyAny>>,
+    /// What `id_factory` gave.
+    ids: Ids,
+}
+
+#[pymethods]
+impl ChatAccumulator {
+    #[new]
+    #[pyo3(
+        signature = (
+            *, n = None, errors = "skip", max_message_size = 67_108_864, max_tool_calls = 1024,
+            max_choices = 128, max_event_size = 33_554_432, id_factory = None,
+        ),
+        text_signature = "(*, n=None, errors='skip', max_message_size=67108864, max_tool_calls=1024, max_choices=128, max_event_size=33554432, id_factory=None)"
+    )]
+    fn new(
+        n: Option<u64>,
+        errors: &str,
+        #[pyo3(from_py_with = borrow::size)] max_message_size: usize,
+        #[pyo3(from_py_with = borrow::size)] max_tool_calls: usize,
+        #[pyo3(from_py_with = borrow::size)] max_choices: usize,
+        #[pyo3(from_py_with = borrow::size)] max_event_size: usize,
+        id_factory: Option<Py<PyAny>>,
+    ) -> PyResult<Self> {
+        if n == Some(0) {
+            return Err(PyValueError::new_err("n is the n of the request, 1 or more"));
+        }
+        let limits = Limits { max_message_size, max_tool_calls, max_choices };
+        Ok(Self {
+            core: ChatReader::new(max_event_size, Some("[DONE]"), limits, n == Some(1)),
+            closed: false,
+            reading: Reading::new(errors)?,
+            id_factory,
+            ids: Ids::new(),
+        })
+    }
+
+    #[pyo3(signature = (data, /))]
+    fn feed(slf: &Bound<'_, Self>, data: &Bound<'_, PyAny>) -> PyResult<()> {
+        Self::read(slf, data, false).map(drop)
+    }
+
+    /// `feed`, which gives the chunks too: what a stream of chunks needs, without reading anything twice.
+    #[pyo3(signature = (data, /))]
+    fn feed_chunks<'py>(slf: &Bound<'py, Self>, data: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyList>> {
+        Self::read(slf, data, true)
+    }
+
+    #[pyo3(signature = (chunk, /))]
+    fn add(slf: &Bound<'_, Self>, chunk: &Bound<'_, PyAny>) -> PyResult<()> {
+        let py = slf.py();
+        let json = if let Ok(chunk) = chunk.cast::<ChatCompletionChunk>() {
+            chunk.get().json(py)
+        } else if chunk.is_instance_of::<PyDict>() {
+            py.import("orjson")?.getattr("dumps")?.call1((chunk,))?.cast_into::<PyBytes>()?
+        } else {
+            return Err(PyTypeError::new_err(format!(
+                "add takes a ChatCompletionChunk or a dict, not {}",
+                chunk.get_type().name()?
+            )));
+        };
+        let mut accumulator = borrow::exclusively(slf)?;
+        if accumulator.closed {
+            return Err(borrow::closed());
+        }
+        let text = String::from_utf8_lossy(json.as_bytes());
+        let added = accumulator.core.add(&text);
+        added.map(drop).map_err(|exceeded| errors::limit_exceeded(py, exceeded, &PyList::empty(py)))
+    }
+
+    fn close(slf: &Bound<'_, Self>) -> PyResult<()> {
+        Self::finish(slf, false).map(drop)
+    }
+
+    /// `close`, which gives the chunks too.
+    fn close_chunks<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyList>> {
+        Self::finish(slf, true)
+    }
+
+    fn reset(slf: &Bound<'_, Self>) -> PyResult<()> {
+        let mut accumulator = borrow::exclusively(slf)?;
+        accumulator.core.reset();
+        accumulator.closed = false;
+        accumulator.reading.backlog.clear();
+        accumulator.ids.clear();
+        Ok(())
+    }
+
+    #[getter]
+    fn completion(slf: &Bound<'_, Self>) -> PyResult<ChatCompletion> {
+        let mut accumulator = borrow::exclusively(slf)?;
+        accumulator.make_ids(slf.py())?;
+        let message = accumulator.core.message().clone();
+        let ended = accumulator.core.end().is_some();
+        Ok(Snapshot { message, ended, ids: accumulator.ids.clone() }.into())
+    }
+
+    #[pyo3(signature = (*, final_only = true))]
+    fn finished_tool_calls<'py>(slf: &Bound<'py, Self>, final_only: bool) -> PyResult<Bound<'py, PyList>> {
+        let py = slf.py();
+        let mut accumulator = borrow::exclusively(slf)?;
+        accumulator.make_ids(py)?;
+        let finished = accumulator.core.finished_tool_calls(final_only);
+        let ended = accumulator.core.end().is_some();
+        let message = accumulator.core.message();
+        let mut document = Document::default();
+        let calls = PyList::empty(py);
+        for (index, place) in finished {
+            let choice = message.choices().find(|(of, _)| *of == index);
+            let Some(call) = choice.and_then(|(_, choice)| choice.tool_calls.iter().nth(place)) else {
+                continue;
+            };
+            let id = completion::id_of(message, &accumulator.ids, index, call);
+            let facts = completion::facts(call, ended, &mut document);
+            let json = PyBytes::new(py, call.body(ended, &id).as_bytes());
+            calls.append(object::parse::<ToolCall>(&json, [facts].into())?)?;
+        }
+        Ok(calls)
+    }
+
+    #[getter]
+    fn end<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let name = match self.core.end() {
+            None => return Ok(None),
+            Some(StreamEnd::Error) => "ERROR",
+            Some(StreamEnd::Done) => "DONE",
+            Some(StreamEnd::NotSse) => "NOT_SSE",
+            Some(StreamEnd::Truncated) => "TRUNCATED",
+            Some(StreamEnd::Empty) => "EMPTY",
+            Some(StreamEnd::Finished) => "FINISHED",
+        };
+        py.import("deltawire.verdict")?.getattr("StreamEnd")?.getattr(name).map(Some)
+    }
+
+    #[getter]
+    fn error<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let Some(ProviderError { message, kind, code, raw }) = &self.core.message().error else {
+            return Ok(None);
+        };
+        let loads = orjson_loads(py)?;
+        let code = match code {
+            Some(code) => loads.call1((&**code,))?,
+            None => py.None().into_bound(py),
+        };
+        let class = py.import("deltawire.verdict")?.getattr("ProviderError")?;
+        class.call1((&**message, kind.as_deref(), code, loads.call1((&**raw,))?)).map(Some)
+    }
+
+    #[getter]
+    fn usage<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let Some(raw) = &self.core.message().usage else { return Ok(None) };
+        object::parse::<CompletionUsage>(&PyBytes::new(py, raw.as_bytes()), [].into()).map(Some)
+    }
+
+    #[getter]
+    fn done(&self) -> bool {
+        self.core.chunks().data().is_done()
+    }
+
+    #[getter]
+    fn pending_bytes(&self) -> usize {
+        self.core.chunks().data().events().pending_bytes()
+    }
+
+    #[getter]
+    fn bytes(&self) -> u64 {
+        self.core.chunks().data().events().bytes()
+    }
+
+    #[getter]
+    fn events(&self) -> u64 {
+        self.core.chunks().data().events().events()
+    }
+
+    #[getter]
+    fn comments(&self) -> u64 {
+        self.core.chunks().data().events().comments()
+    }
+
+    #[getter]
+    fn malformed(&self) -> u64 {
+        self.core.chunks().malformed()
+    }
+
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        self.id_factory.iter().try_for_each(|factory| visit.call(factory))
+    }
+
+    fn __clear__(&mut self) {
+        self.id_factory = None;
+    }
+}
+
+impl ChatAccumulator {
+    fn read<'py>(
+        slf: &Bound<'py, Self>,
+        data: &Bound<'py, PyAny>,
+        wanted: bool,
+    ) -> PyResult<Bound<'py, PyList>> {
+        let chunk = borrow::chunk(data)?;
+        let mut accumulator = borrow::exclusively(slf)?;
+        if accumulator.closed {
+            return Err(borrow::closed());
+        }
+        let accumulator = &mut *accumulator;
+        accumulator.reading.read(&mut accumulator.core, chunk, wanted)
+    }
+
+    fn finish<'py>(slf: &Bound<'py, Self>, wanted: bool) -> PyResult<Bound<'py, PyList>> {
+        let py = slf.py();
+        let mut accumulator = borrow::exclusively(slf)?;
+        accumulator.closed = true;
+        let accumulator = &mut *accumulator;
+        let found = accumulator.reading.read(&mut accumulator.core, PyBytes::new(py, b""), wanted)?;
+        match accumulator.core.close() {
+            Ok(last) => {
+                if let Some(text) = last.filter(|_| wanted) {
+                    let json = PyBytes::new(py, text.as_bytes());
+                    found.append(object::parse::<ChatCompletionChunk>(&json, [].into())?)?;
+                }
+                Ok(found)
+            }
+            Err(exceeded) => Err(errors::limit_exceeded(py, exceeded, &found)),
+        }
+    }
+
+    /// Asks the user's factory for the ids that are missing and have not been asked for yet.
+    fn make_ids(&mut self, py: Python<'_>) -> PyResult<()> {
+        let Some(factory) = &self.id_factory else { return Ok(()) };
+        for (index, choice) in self.core.message().choices() {
+            for call in choice.tool_calls.iter().filter(|call| call.id.is_none()) {
+                if let Entry::Vacant(missing) = self.ids.entry((index, call.ordinal)) {
+                    missing.insert(factory.bind(py).call0()?.extract()?);
+                }
+            }
+        }
+        Ok(())
+    }
+}

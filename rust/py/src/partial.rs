@@ -1,0 +1,35 @@
+//! The part of a JSON text that has come, for display.
+
+use jiter::{JsonValue, PartialMode};
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyList};
+
+/// Decodes an incomplete JSON text as far as it goes, an unfinished string included; None if it does not
+/// begin like one. One pass, by jiter's partial mode.
+pub fn decode<'py>(py: Python<'py>, text: &str) -> PyResult<Bound<'py, PyAny>> {
+    match JsonValue::parse_with_config(text.as_bytes(), false, PartialMode::TrailingStrings) {
+        Ok(value) => object(py, &value),
+        Err(_) => Ok(py.None().into_bound(py)),
+    }
+}
+
+fn object<'py>(py: Python<'py>, value: &JsonValue<'_>) -> PyResult<Bound<'py, PyAny>> {
+    Ok(match value {
+        JsonValue::Null => py.None().into_bound(py),
+        JsonValue::Bool(value) => value.into_pyobject(py)?.to_owned().into_any(),
+        JsonValue::Int(value) => value.into_pyobject(py)?.into_any(),
+        JsonValue::Float(value) => value.into_pyobject(py)?.into_any(),
+        JsonValue::Str(value) => value.into_pyobject(py)?.into_any(),
+        JsonValue::Array(items) => {
+            let items: Vec<_> = items.iter().map(|item| object(py, item)).collect::<PyResult<_>>()?;
+            PyList::new(py, items)?.into_any()
+        }
+        JsonValue::Object(members) => {
+            let dict = PyDict::new(py);
+            for (key, value) in members.iter() {
+                dict.set_item(key, object(py, value)?)?;
+            }
+            dict.into_any()
+        }
+    })
+}
