@@ -180,8 +180,8 @@ class IncompleteStream(DeltawireError):
         events: int = 0,
     ) -> None:
         super().__init__(
-            f"the stream ended early ({end.name}) after {events} events and {offset} bytes; the partial message "
-            f'is in `completion`; ask again, or pass on_end="return" to take what came'
+            f"the stream ended early ({end.name}) after {events} events and {offset} bytes; the part that "
+            f'came is in `completion`; ask again, or pass on_end="return" to take it'
         )
         self.end = end
         self.completion = completion
