@@ -1,0 +1,399 @@
+"""What all streams do: run a parser over a source, with `for` and with `async for`.
+
+`BaseStream` owns every change of state between the first use and the close, for both sides, which differ
+only in how they wait for the next chunk: `_fill` and `_afill`. A subclass brings a parser and its
+properties. How a source is read is told in `sources`; whatever is about time belongs around the await of
+`_afill`.
+
+The cost is one `_fill` for each network chunk, with one call into the parser. The items then come out of the
+list that it returned: `for` takes them at C speed, `async for` without awaiting anything. No cancel scope is
+entered to read.
+
+What holds on both sides:
+
+- The items of a chunk are one pending batch, shared by all iterators over the stream. Whatever is mixed,
+  nothing is lost and nothing comes twice.
+- An error comes in its place, after all that was decoded before it. After an InvalidJSON, iterating on gives
+  the rest.
+- A stream that was cut never looks complete: only the end of the source and the sentinel end the iteration.
+- One thread or task at a time; a second one gets a RuntimeError, and nothing is corrupted.
+"""
+
+from __future__ import annotations
+
+import warnings
+from inspect import isawaitable
+from itertools import chain
+from operator import length_hint
+from typing import TYPE_CHECKING, Any, Generic, Literal, Protocol, TypeAlias, TypeVar
+
+import anyio
+from anyio.lowlevel import checkpoint
+
+from deltawire._batches import Batches, Pieces
+from deltawire._content_type import arequire_event_stream, require_event_stream
+from deltawire.errors import InvalidJSON, LimitExceeded
+from deltawire.sources import check, is_closed, open_async, open_sync
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from types import TracebackType
+    from typing import Self
+
+    from deltawire._readers import Chunk
+    from deltawire.sources import Opened
+
+_T = TypeVar("_T")
+
+# How long closing may take in all, in seconds: a peer that does not answer must not hold up a cancelled task.
+_CLOSE_SECONDS = 1.0
+
+# What is to be done once the pending batch has come out:
+# new       nothing was read: check the content type, then read
+# reading   read the source
+# doubted   read the source, which raised, but do not believe it if it ends now: a socket does after a reset
+# held      raise the error that came after the batch
+# resuming  call the parser, which raised, for what it held back
+# ended     end the iteration: the source ended, or the sentinel came
+# failed    refuse: the source raised, and what looks like its end is none
+# cut       refuse: a read was cancelled, and what would look like the end of the source is none
+_State: TypeAlias = Literal["new", "reading", "doubted", "held", "resuming", "ended", "failed", "cut"]
+
+# Not `new`, of which nothing was read; and where the source raised, nobody forgot to close.
+_LEFT_OPEN = frozenset({"reading", "held", "resuming", "cut"})
+
+_Side: TypeAlias = Literal["`for` and `close()`", "`async for` and `aclose()`"]
+_SYNC: Literal["`for` and `close()`"] = "`for` and `close()`"
+_ASYNC: Literal["`async for` and `aclose()`"] = "`async for` and `aclose()`"
+
+
+class _Parser(Protocol[_T]):
+    """What a stream asks of its parser."""
+
+    @property
+    def bytes(self) -> int: ...
+    @property
+    def events(self) -> int: ...
+    @property
+    def comments(self) -> int: ...
+    @property
+    def malformed(self) -> int: ...
+    def feed(self, data: Chunk, /) -> list[_T]: ...
+    def close(self) -> list[_T]: ...
+
+
+class BaseStream(Generic[_T]):
+    """A parser over a source.
+
+    Iterate over it or over `batches()`, or call `next()` or `anext()`. As a context manager it closes the
+    source at the end, however the block is left. Iteration raises:
+
+    * InvalidJSON and LimitExceeded of the parser; what was decoded before has come out, so `values` is empty;
+    * the source's own exceptions, unchanged;
+    * NotEventStream at the first read, for an HTTP response of another content type;
+    * anyio.BrokenResourceError, if an earlier read failed, or was cancelled where that finishes the source (a
+      generator, a response of httpx): what follows would pass for the end of the stream;
+    * anyio.ClosedResourceError, if the stream was closed;
+    * RuntimeError, if another task or thread is reading it, or if it is used from the other side;
+    * TypeError, if the source cannot be read from this side, or gives something other than bytes.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "_at_end",
+        "_checks_type",
+        "_closed",
+        "_held",
+        "_opened",
+        "_parser",
+        "_pending",
+        "_side",
+        "_source",
+        "_state",
+        "_turn",
+    )
+
+    def __init__(self, source: Any, parser: _Parser[_T], *, check_content_type: bool) -> None:
+        self._state: _State = "new"
+        check(source)
+        self._source = source
+        self._parser = parser
+        self._checks_type = check_content_type
+        # The first use decides.
+        self._side: _Side | None = None
+        self._opened: Opened[Any] | None = None
+        # An iterator over the batch and not the batch: all that iterate over the stream take from it.
+        self._pending: Iterator[_T] = iter(())
+        self._held: InvalidJSON | LimitExceeded | None = None
+        # The source has ended: what the parser holds back is to be had from its `close`, not from `feed`.
+        self._at_end = False
+        # No state, because a task may close the stream while another one waits for its source.
+        self._closed = False
+        # Who takes the token may read and parse. To take it out of a list is one step, also between threads.
+        self._turn = [None]
+
+    def __iter__(self) -> Iterator[_T]:
+        """Iterate over the items."""
+        return chain.from_iterable(Pieces(self._fill))
+
+    def __next__(self) -> _T:
+        """Return the next item."""
+        for item in self._pending:
+            return item
+        return next(self._fill())
+
+    def __aiter__(self) -> Self:
+        """Iterate over the items."""
+        return self
+
+    async def __anext__(self) -> _T:
+        """Return the next item, without awaiting anything where it is there."""
+        for item in self._pending:
+            return item
+        return next(await self._afill())
+
+    def batches(self) -> Batches[_T]:
+        """Iterate over lists, with `for` or `async for`: what one network chunk completed, never nothing.
+
+        The first list is the rest of the batch in which item iteration stands.
+        """
+        return Batches(self._fill, self._afill)
+
+    def __enter__(self) -> Self:
+        self._open(_SYNC)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        try:
+            self.close()
+        except Exception:
+            if error is None:
+                raise
+
+    async def __aenter__(self) -> Self:
+        self._open(_ASYNC)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        try:
+            await self.aclose()
+        except Exception:
+            if error is None:
+                raise
+
+    def close(self) -> None:
+        """Close the source. Iterating on raises ClosedResourceError; closing again is harmless.
+
+        Raises:
+            RuntimeError: the stream is used with `async for`, await `aclose()`; or another thread is reading
+                it, and has to end first.
+        """
+        if self._closed:
+            return
+        opened = self._open(_SYNC)
+        self._take_turn()
+        self._turn.append(None)
+        self._forget()
+        failures = []
+        for close in opened.closers:
+            try:
+                close()
+            except BaseException as error:
+                failures.append(error)
+        if failures:
+            raise failures[0]
+
+    async def aclose(self) -> None:
+        """Close the source, in at most a second, cancelled or not. Iterating on raises ClosedResourceError.
+
+        Closing again is harmless. A stream that is used with `for` is closed as by `close()`. A task that is
+        reading gets what its source raises when it is closed.
+        """
+        if self._side is _SYNC:
+            self.close()
+        if self._closed:
+            return
+        opened = self._open(_ASYNC)
+        self._forget()
+        failures = []
+        for close in opened.closers:
+            try:
+                # Each has its share: the connection is closed even where the iterator over it hangs.
+                with anyio.move_on_after(_CLOSE_SECONDS / len(opened.closers), shield=True):
+                    result = close()
+                    if isawaitable(result):
+                        await result
+            except BaseException as error:
+                failures.append(error)
+        if failures:
+            raise failures[0]
+
+    def __del__(self) -> None:
+        # There is no state if the parser refused its arguments. On the sync side reference counting closes.
+        if getattr(self, "_state", None) not in _LEFT_OPEN or self._closed or self._side is not _ASYNC:
+            return
+        if self._opened is not None and self._opened.closers and not is_closed(self._source):
+            text = f"{self!r} was left open: use `async with`, or await `aclose()`"
+            warnings.warn(text, ResourceWarning, stacklevel=1, source=self)
+
+    def __repr__(self) -> str:
+        source = type(self._source)
+        state = "closed" if self._closed else self._state
+        return f"<{type(self).__name__} of {source.__module__}.{source.__qualname__}, {state}>"
+
+    @property
+    def bytes(self) -> int:
+        """How many bytes were read."""
+        return self._parser.bytes
+
+    @property
+    def events(self) -> int:
+        """How many events were dispatched."""
+        return self._parser.events
+
+    @property
+    def comments(self) -> int:
+        """How many comment lines were passed over."""
+        return self._parser.comments
+
+    @property
+    def malformed(self) -> int:
+        """How many events the parser refused."""
+        return self._parser.malformed
+
+    def _saw_sentinel(self) -> bool:
+        """Tell whether the stream said that it is complete."""
+        return False
+
+    def _fill(self) -> Iterator[_T]:
+        """Return the pending batch; read if there is none. StopIteration is the end of the stream."""
+        self._take_turn()
+        try:
+            opened = self._open(_SYNC)
+            if length_hint(self._pending):
+                return self._pending
+            if self._state == "new":
+                if self._checks_type:
+                    require_event_stream(opened)
+                self._state = "reading"
+            while self._state != "ended":
+                chunk: Chunk = b""
+                if self._state == "reading" or self._state == "doubted":
+                    try:
+                        chunk = next(opened.chunks)
+                    except StopIteration:
+                        self._source_ended()
+                    except BaseException as error:
+                        self._read_failed(opened, error)
+                        raise
+                else:
+                    self._raise_what_is_due()
+                if batch := self._parse(chunk):
+                    self._pending = iter(batch)
+                    return self._pending
+            raise StopIteration
+        finally:
+            self._turn.append(None)
+
+    async def _afill(self) -> Iterator[_T]:
+        """Return the pending batch; read if there is none. StopAsyncIteration is the end of the stream."""
+        self._take_turn()
+        try:
+            opened = self._open(_ASYNC)
+            if length_hint(self._pending):
+                return self._pending
+            if self._state == "new":
+                if self._checks_type:
+                    await arequire_event_stream(opened)
+                self._state = "reading"
+            while self._state != "ended":
+                chunk: Chunk = b""
+                if self._state == "reading" or self._state == "doubted":
+                    if opened.polled:
+                        await checkpoint()
+                    try:
+                        chunk = await opened.chunks.__anext__()
+                    except StopAsyncIteration:
+                        self._source_ended()
+                    except BaseException as error:
+                        self._read_failed(opened, error)
+                        raise
+                    if self._closed:
+                        raise anyio.ClosedResourceError
+                else:
+                    self._raise_what_is_due()
+                if batch := self._parse(chunk):
+                    self._pending = iter(batch)
+                    return self._pending
+            raise StopAsyncIteration
+        finally:
+            self._turn.append(None)
+
+    def _open(self, side: _Side) -> Opened[Any]:
+        """Open the source on first use, and hold to that side."""
+        if self._closed:
+            raise anyio.ClosedResourceError
+        if self._opened is None:
+            self._opened = open_sync(self._source) if side is _SYNC else open_async(self._source)
+            self._side = side
+        elif self._side is not side:
+            raise RuntimeError(
+                f"this stream is used with {self._side}: its first use decided, go on with these"
+            )
+        return self._opened
+
+    def _take_turn(self) -> None:
+        try:
+            self._turn.pop()
+        except IndexError:
+            raise RuntimeError("another thread or task is reading this stream: one at a time") from None
+
+    def _parse(self, chunk: Chunk) -> list[_T]:
+        """Call the parser, and decide what comes next."""
+        try:
+            batch = self._parser.close() if self._at_end else self._parser.feed(chunk)
+        except BaseException as error:
+            self._state = "resuming"
+            if not isinstance(error, InvalidJSON | LimitExceeded) or not error.values:
+                raise
+            self._held, self._state = error, "held"
+            batch, error.values = error.values, []
+            return batch
+        self._state = "ended" if self._at_end or self._saw_sentinel() else "reading"
+        return batch
+
+    def _raise_what_is_due(self) -> None:
+        if self._held is not None:
+            error, self._held, self._state = self._held, None, "resuming"
+            try:
+                raise error
+            finally:
+                del error  # the exception holds this frame, which must not hold the exception
+        if self._state != "resuming":
+            what = "was cancelled" if self._state == "cut" else "failed"
+            raise anyio.BrokenResourceError(
+                f"an earlier read of the source {what} and finished it, so nobody knows whether the stream "
+                f"is complete; of sources only those with `receive` or `read` can go on after a cancellation"
+            )
+
+    def _source_ended(self) -> None:
+        if self._state == "doubted":
+            self._state = "failed"
+            self._raise_what_is_due()
+        self._at_end = True
+
+    def _read_failed(self, opened: Opened[Any], error: BaseException) -> None:
+        if isinstance(error, Exception):
+            self._state = "failed" if opened.fragile else "doubted"
+        elif opened.fragile:
+            self._state = "cut"
+
+    def _forget(self) -> None:
+        self._closed = True
+        self._held = None
+        for _ in self._pending:
+            pass  # iterators over the stream hold it as well
