@@ -9,21 +9,30 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-import deltawire
+import orjson
 import pytest
+
+import deltawire
 from deltawire import (
     CassetteError,
+    ChatCompletion,
     DeltawireError,
     EventParser,
+    IncompleteStream,
     InvalidJSON,
     JSONParser,
     LimitExceeded,
     NotEventStream,
+    ProviderError,
     ServerSentEvent,
+    StreamEnd,
+    UpstreamError,
 )
 
 SECRET = "the prompt of somebody"
 PREVIEW = SECRET.encode()
+
+COMPLETION = ChatCompletion(orjson.dumps({"choices": [{"index": 0, "message": {"content": SECRET}}]}))
 
 # One of each, all attributes set. The facts are what its text has to tell.
 ERRORS: list[tuple[DeltawireError, dict[str, Any], list[str]]] = [
@@ -47,6 +56,20 @@ ERRORS: list[tuple[DeltawireError, dict[str, Any], list[str]]] = [
         NotEventStream(status=502, content_type="text/html", preview=PREVIEW),
         {"status": 502, "content_type": "text/html", "preview": PREVIEW},
         ["502", "'text/html'", "text/event-stream", "check_content_type=False"],
+    ),
+    (
+        UpstreamError(ProviderError(SECRET, "server_error", 503, SECRET), completion=COMPLETION, status=200),
+        {
+            "error": ProviderError(SECRET, "server_error", 503, SECRET),
+            "completion": COMPLETION,
+            "status": 200,
+        },
+        ["503", "'server_error'", "HTTP status 200", "`completion`"],
+    ),
+    (
+        IncompleteStream(StreamEnd.TRUNCATED, completion=COMPLETION, offset=3456, events=12),
+        {"end": StreamEnd.TRUNCATED, "completion": COMPLETION, "offset": 3456, "events": 12},
+        ["TRUNCATED", "12 events", "3456 bytes", "`completion`", 'on_end="return"'],
     ),
     (
         CassetteError("tests/a.yaml", "line 12, column 3", "no YAML"),

@@ -1,9 +1,11 @@
 """Parser for streaming language-model responses: server-sent events and the JSON in them.
 
-A push object has `feed` and `close`; its Stream runs it over a source, with `for` and with `async for`:
-`EventParser` and `EventStream` give events, `JSONParser` and `JSONStream` their decoded data.
+A push object has `feed` and `close`; its Stream runs it over a source, with `for` and with `async for`.
+`EventParser` and `EventStream` give events, `JSONParser` and `JSONStream` their decoded data, `ChatParser`
+and `ChatStream` the typed chunks of a chat; `ChatAccumulator` assembles the message.
 """
 
+from deltawire._chat_stream import ChatStream, StreamTimings
 from deltawire._native import (
     ChatAccumulator,
     ChatCompletion,
@@ -51,6 +53,7 @@ __all__ = [
     "ChatCompletionMessage",
     "ChatCompletionTokenLogprob",
     "ChatParser",
+    "ChatStream",
     "Choice",
     "ChoiceDelta",
     "ChoiceDeltaToolCall",
@@ -74,6 +77,7 @@ __all__ = [
     "ProviderError",
     "ServerSentEvent",
     "StreamEnd",
+    "StreamTimings",
     "ToolCall",
     "TopLogprob",
     "UpstreamError",

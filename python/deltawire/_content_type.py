@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from anyio import move_on_after
 
-from deltawire.errors import PREVIEW_BYTES, NotEventStream
+from deltawire.errors import NotEventStream
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -20,39 +20,36 @@ if TYPE_CHECKING:
     from deltawire._readers import Chunk
     from deltawire.sources import Opened
 
-# How long the body is read for a preview, in seconds. It is a help, and the error is not to wait for it.
-_PREVIEW_SECONDS = 1.0
+# How long the body is read for, in seconds. It is a help, and the error is not to wait for it.
+_BODY_SECONDS = 1.0
 
 
-def require_event_stream(opened: Opened[Iterator[Chunk]]) -> None:
-    """Read the first bytes of a response of another content type, and raise.
-
-    Raises:
-        NotEventStream: it is one.
-    """
+def read_refused(opened: Opened[Iterator[Chunk]], at_most: int) -> bytes | None:
+    """Read the beginning of the body of a response of another content type; None if it is an event stream."""
     if _is_event_stream(opened.content_type):
-        return
+        return None
     body = bytearray()
-    deadline = monotonic() + _PREVIEW_SECONDS
+    deadline = monotonic() + _BODY_SECONDS
     with suppress(Exception):  # StopIteration, or an error that says less than the content type
-        while len(body) < PREVIEW_BYTES and monotonic() < deadline:
+        while len(body) < at_most and monotonic() < deadline:
             body += next(opened.chunks)
-    raise _refusal(opened, body)
+    return bytes(body[:at_most])
 
 
-async def arequire_event_stream(opened: Opened[AsyncIterator[Chunk]]) -> None:
-    """Read the first bytes of a response of another content type, and raise.
-
-    Raises:
-        NotEventStream: it is one.
-    """
+async def aread_refused(opened: Opened[AsyncIterator[Chunk]], at_most: int) -> bytes | None:
+    """Read the beginning of the body of a response of another content type; None if it is an event stream."""
     if _is_event_stream(opened.content_type):
-        return
+        return None
     body = bytearray()
-    with suppress(Exception), move_on_after(_PREVIEW_SECONDS):
-        while len(body) < PREVIEW_BYTES:
+    with suppress(Exception), move_on_after(_BODY_SECONDS):
+        while len(body) < at_most:
             body += await anext(opened.chunks)
-    raise _refusal(opened, body)
+    return bytes(body[:at_most])
+
+
+def refusal(opened: Opened[Any], body: bytes) -> NotEventStream:
+    """Make the exception for such a response."""
+    return NotEventStream(status=opened.status, content_type=opened.content_type or "", preview=body)
 
 
 def _is_event_stream(content_type: str | None) -> bool:
@@ -61,9 +58,3 @@ def _is_event_stream(content_type: str | None) -> bool:
     # A proxy that joins repeated headers makes a list of them.
     types = (part.partition(";")[0].strip().lower() for part in content_type.split(","))
     return "text/event-stream" in types
-
-
-def _refusal(opened: Opened[Any], body: bytearray) -> NotEventStream:
-    return NotEventStream(
-        status=opened.status, content_type=opened.content_type or "", preview=bytes(body[:PREVIEW_BYTES])
-    )

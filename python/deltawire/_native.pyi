@@ -395,6 +395,14 @@ class ChatAccumulator:
     def usage(self) -> CompletionUsage | None:
         """The last usage that says anything, wherever in the chunks it stood."""
 
+    @property
+    def has_content(self) -> bool:
+        """Whether any text has come for a message."""
+
+    @property
+    def has_tool_calls(self) -> bool:
+        """Whether any tool call has begun."""
+
     def finished_tool_calls(self, *, final_only: bool = True) -> list[ToolCall]:
         """Return the tool calls that are finished, each of them once.
 

@@ -31,12 +31,12 @@ import anyio
 from anyio.lowlevel import checkpoint
 
 from deltawire._batches import Batches, Pieces
-from deltawire._content_type import arequire_event_stream, require_event_stream
-from deltawire.errors import InvalidJSON, LimitExceeded
+from deltawire._content_type import aread_refused, read_refused, refusal
+from deltawire.errors import PREVIEW_BYTES, InvalidJSON, LimitExceeded
 from deltawire.sources import check, is_closed, open_async, open_sync
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import AsyncIterator, Iterator
     from types import TracebackType
     from typing import Self
 
@@ -269,6 +269,18 @@ class BaseStream(Generic[_T]):
         """Tell whether the stream said that it is complete."""
         return False
 
+    def _require_type(self, opened: Opened[Iterator[Chunk]]) -> None:
+        """Raise, if a response is no event stream."""
+        body = read_refused(opened, PREVIEW_BYTES)
+        if body is not None:
+            raise refusal(opened, body)
+
+    async def _arequire_type(self, opened: Opened[AsyncIterator[Chunk]]) -> None:
+        """Raise, if a response is no event stream."""
+        body = await aread_refused(opened, PREVIEW_BYTES)
+        if body is not None:
+            raise refusal(opened, body)
+
     def _fill(self) -> Iterator[_T]:
         """Return the pending batch; read if there is none. StopIteration is the end of the stream."""
         self._take_turn()
@@ -278,7 +290,7 @@ class BaseStream(Generic[_T]):
                 return self._pending
             if self._state == "new":
                 if self._checks_type:
-                    require_event_stream(opened)
+                    self._require_type(opened)
                 self._state = "reading"
             while self._state != "ended":
                 chunk: Chunk = b""
@@ -308,7 +320,7 @@ class BaseStream(Generic[_T]):
                 return self._pending
             if self._state == "new":
                 if self._checks_type:
-                    await arequire_event_stream(opened)
+                    await self._arequire_type(opened)
                 self._state = "reading"
             while self._state != "ended":
                 chunk: Chunk = b""

@@ -102,22 +102,38 @@ class LimitExceeded(DeltawireError):
 
 
 class NotEventStream(DeltawireError):
-    """An HTTP response whose content type is not `text/event-stream`: an error page, a JSON document.
+    """What came is no event stream but an error page or a document, by its content type or by its body.
 
     Attributes:
         status: the HTTP status code, None where the response has none.
         content_type: the Content-Type header as it was sent.
         preview: the first bytes of the body, at most 200.
+        completion: of a chat stream that was read all the same, what came of it; else None.
     """
 
-    def __init__(self, *, status: int | None = None, content_type: str = "", preview: bytes = b"") -> None:
-        super().__init__(
-            f"expected a response of type text/event-stream, got {content_type!r} with HTTP status {status}; "
-            f"look at the request, or pass check_content_type=False if the body is an event stream after all"
-        )
+    def __init__(
+        self,
+        *,
+        status: int | None = None,
+        content_type: str = "",
+        preview: bytes = b"",
+        completion: ChatCompletion | None = None,
+    ) -> None:
+        if content_type and "text/event-stream" not in content_type.lower():
+            super().__init__(
+                f"expected a response of type text/event-stream, got {content_type!r} with status {status}; "
+                f"look at the request, or pass check_content_type=False if it is an event stream after all"
+            )
+        else:
+            where = f" with HTTP status {status}" if status is not None else ""
+            super().__init__(
+                f"the body{where} is no event stream: it has neither a field nor a comment; "
+                f"look at its beginning in `preview`"
+            )
         self.status = status
         self.content_type = content_type
         self.preview = preview[:PREVIEW_BYTES]
+        self.completion = completion
 
 
 class CassetteError(DeltawireError):

@@ -179,6 +179,16 @@ impl ChatAccumulator {
     }
 
     #[getter]
+    fn has_content(&self) -> bool {
+        self.core.message().has_content()
+    }
+
+    #[getter]
+    fn has_tool_calls(&self) -> bool {
+        self.core.message().has_tool_calls()
+    }
+
+    #[getter]
     fn done(&self) -> bool {
         self.core.chunks().data().is_done()
     }

@@ -195,17 +195,15 @@ impl<T: Made> Made for Optional<T> {
     }
 }
 
-/// A list of objects of a class; None where it was not sent.
+/// A list of objects of a class, without items that are none; None where it was not sent.
 pub struct ListOf<T>(std::marker::PhantomData<T>);
 
 impl<T: Made> Made for ListOf<T> {
     fn make<'py>(text: &Text<'py>, value: Option<Value<'_>>) -> PyResult<Bound<'py, PyAny>> {
         match value {
             Some(list) if list.kind() == Kind::Array => {
-                let items: Vec<_> = list
-                    .items()
-                    .map(|item| Optional::<T>::make(text, Some(item)))
-                    .collect::<PyResult<_>>()?;
+                let objects = list.items().filter(|item| item.kind() == Kind::Object);
+                let items: Vec<_> = objects.map(|item| T::make(text, Some(item))).collect::<PyResult<_>>()?;
                 Ok(PyList::new(text.py(), items)?.into_any())
             }
             _ => Plain::make(text, value),

@@ -147,6 +147,18 @@ impl Accumulator {
         self.choices.iter_mut().map(|(index, choice)| (*index, choice))
     }
 
+    /// Whether any text has come for a message.
+    #[must_use]
+    pub fn has_content(&self) -> bool {
+        self.choices.iter().any(|(_, choice)| choice.content.as_ref().is_some_and(|text| !text.is_empty()))
+    }
+
+    /// Whether any tool call has begun.
+    #[must_use]
+    pub fn has_tool_calls(&self) -> bool {
+        self.choices.iter().any(|(_, choice)| choice.tool_calls.count() > 0)
+    }
+
     /// Whether there is a choice, and each has a finish reason.
     #[must_use]
     pub fn is_finished(&self) -> bool {

@@ -1,0 +1,345 @@
+"""ChatStream: typed chunks, the message beside them, the verdict at the end, timings.
+
+What streams have in common is tested in test_streams.py and test_stream_closing.py, what a message is made of
+in test_chat_accumulator.py; here is what ChatStream adds. The sources are scripts (fakes.py).
+"""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import orjson
+import pytest
+from fakes import Receiver, agenerate, generate
+from hypothesis import given
+from hypothesis import strategies as st
+
+from deltawire import (
+    ChatAccumulator,
+    ChatCompletionChunk,
+    ChatParser,
+    ChatStream,
+    IncompleteStream,
+    InvalidJSON,
+    LimitExceeded,
+    NotEventStream,
+    StreamEnd,
+    StreamTimings,
+    UpstreamError,
+    cassettes,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+CASSETTES = Path(__file__).parent / "cassettes"
+DONE = b"data: [DONE]\n\n"
+
+
+def event(delta: dict[str, Any], finish_reason: str | None = None, **more: Any) -> bytes:
+    choice = {"index": 0, "delta": delta, "finish_reason": finish_reason}
+    return b"data: " + orjson.dumps({"id": "c", "choices": [choice], **more}) + b"\n\n"
+
+
+HELLO = [event({"role": "assistant", "content": "Hel"}), event({"content": "lo"}), event({}, "stop"), DONE]
+ERROR = b'data: {"error": {"message": "overloaded", "type": "server_error", "code": 503}}\n\n'
+
+
+async def run(stream: ChatStream) -> list[ChatCompletionChunk]:
+    async with stream:
+        return [chunk async for chunk in stream]
+
+
+def test_a_stream_gives_the_chunks_of_a_parser_and_the_message_of_an_accumulator() -> None:
+    for file in sorted(CASSETTES.glob("*.yaml")):
+        for interaction in cassettes.load(file):
+            body = interaction.response.body
+            parser, message = ChatParser(), ChatAccumulator()
+            message.feed(body)
+            message.close()
+            with ChatStream(interaction.replay(113)) as stream:
+                chunks = list(stream)
+            assert chunks == [*parser.feed(body), *parser.close()]
+            assert stream.completion == message.completion
+            assert stream.end is message.end is StreamEnd.DONE
+            assert stream.usage is not None
+            assert stream.usage == message.usage
+            assert stream.events == message.events > 0
+
+
+@given(st.lists(st.integers(0, len(b"".join(HELLO))), max_size=12))
+def test_any_cut_gives_the_same_chunks_and_the_same_message(places: list[int]) -> None:
+    body = b"".join(HELLO)
+    pieces = [body[a:b] for a, b in itertools.pairwise((0, *sorted(places), len(body)))]
+    stream = ChatStream(pieces)
+    assert [chunk.choices[0].delta.content for chunk in stream] == ["Hel", "lo", None]
+    assert stream.completion.choices[0].message.content == "Hello"
+    assert stream.end is StreamEnd.DONE
+
+
+@pytest.mark.anyio
+async def test_async_iteration_gives_what_sync_iteration_gives() -> None:
+    want = list(ChatStream(HELLO))
+    for source in (agenerate(HELLO), Receiver(*HELLO), HELLO):
+        stream = ChatStream(source)
+        assert await run(stream) == want
+        assert stream.completion.choices[0].message.content == "Hello"
+
+
+def test_the_message_can_be_read_at_any_moment() -> None:
+    stream = ChatStream(HELLO)
+    assert stream.completion.choices == []
+    assert stream.end is None
+    seen = []
+    for _ in stream:
+        assert stream.end is None
+        seen.append(stream.completion.choices[0].message.content)
+    assert seen == ["Hel", "Hello", "Hello"]
+
+
+def test_the_iteration_ends_with_the_sentinel_without_reading_on() -> None:
+    def source() -> Iterator[bytes]:
+        yield from HELLO
+        raise AssertionError("read on after the sentinel")
+
+    assert len(list(ChatStream(source()))) == 3
+
+
+def test_text_deltas_are_the_text_of_the_first_choice_alone() -> None:
+    other = b'data: {"choices": [{"index": 1, "delta": {"content": "no"}}]}\n\n'
+    parts = event({"content": [{"type": "text", "text": "parts"}]})
+    chunks = [HELLO[0], event({"reasoning": "hm"}), other, parts, ERROR[:0], *HELLO[1:]]
+    assert list(ChatStream(chunks).text_deltas()) == ["Hel", "lo"]
+
+
+@pytest.mark.anyio
+async def test_text_deltas_can_be_iterated_async() -> None:
+    async with ChatStream(Receiver(*HELLO)) as stream:
+        assert [text async for text in stream.text_deltas()] == ["Hel", "lo"]
+    assert stream.end is StreamEnd.DONE
+
+
+def test_collect_runs_to_the_end() -> None:
+    assert ChatStream(HELLO).collect().choices[0].message.content == "Hello"
+    with ChatStream(HELLO) as stream:
+        next(stream)
+        assert stream.collect().choices[0].message.content == "Hello"
+
+
+@pytest.mark.anyio
+async def test_collect_is_awaited_on_the_async_side() -> None:
+    async with ChatStream(HELLO) as stream:
+        assert (await stream.collect()).choices[0].message.content == "Hello"
+    stream = ChatStream(agenerate(HELLO))
+    assert (await stream.collect()).choices[0].message.content == "Hello"
+    await stream.aclose()
+
+
+CUT = [
+    ("an error in the stream", [HELLO[0], ERROR], UpstreamError, StreamEnd.ERROR),
+    ("an error before the sentinel", [HELLO[0], ERROR, DONE], UpstreamError, StreamEnd.ERROR),
+    ("a JSON document", [b'{"error": "no key"}'], UpstreamError, StreamEnd.ERROR),
+    ("cut between events", HELLO[:2], IncompleteStream, StreamEnd.TRUNCATED),
+    ("cut inside an event", [*HELLO[:3], b'data: {"choi'], IncompleteStream, StreamEnd.TRUNCATED),
+    ("nothing", [], IncompleteStream, StreamEnd.EMPTY),
+    ("comments alone", [b": hi\n\n"], IncompleteStream, StreamEnd.EMPTY),
+    ("a page", [b"<html>\n<p>502</p>"], NotEventStream, StreamEnd.NOT_SSE),
+]
+ends = pytest.mark.parametrize(("steps", "kind", "end"), [c[1:] for c in CUT], ids=[c[0] for c in CUT])
+
+
+@ends
+def test_a_bad_end_is_an_exception_after_everything_that_came(steps: Any, kind: Any, end: Any) -> None:
+    stream = ChatStream(steps)
+    chunks: list[ChatCompletionChunk] = []
+    with pytest.raises(kind) as caught:
+        chunks.extend(stream)
+    assert chunks == ChatParser(errors="skip").feed(b"".join(steps))
+    assert stream.end is end
+    assert caught.value.completion == stream.completion
+    with pytest.raises(kind):
+        next(stream)
+
+
+@ends
+@pytest.mark.anyio
+async def test_a_bad_end_is_an_exception_on_the_async_side_too(steps: Any, kind: Any, end: Any) -> None:
+    for source in (Receiver(*steps), agenerate(steps)):
+        stream = ChatStream(source)
+        with pytest.raises(kind):
+            await run(stream)
+        assert stream.end is end
+
+
+@ends
+def test_on_end_return_ends_quietly_with_the_verdict_in_end(steps: Any, kind: Any, end: Any) -> None:
+    stream = ChatStream(steps, on_end="return")
+    list(stream)
+    assert stream.end is end
+
+
+def test_a_stream_without_a_sentinel_is_whole_if_its_choices_are() -> None:
+    stream = ChatStream(HELLO[:3])
+    assert len(list(stream)) == 3
+    assert stream.end is StreamEnd.FINISHED
+
+
+def test_the_exceptions_tell_what_came_but_not_its_text() -> None:
+    with pytest.raises(UpstreamError, match="code 503") as upstream:
+        list(ChatStream([HELLO[0], ERROR]))
+    assert upstream.value.error.message == "overloaded"
+    assert upstream.value.completion is not None
+    assert upstream.value.completion.choices[0].message.content == "Hel"
+    assert "overloaded" not in str(upstream.value)
+    with pytest.raises(IncompleteStream, match="after 2 events") as cut:
+        list(ChatStream(HELLO[:2]))
+    assert cut.value.end is StreamEnd.TRUNCATED
+    assert cut.value.offset == len(HELLO[0] + HELLO[1])
+    with pytest.raises(NotEventStream, match="neither a field nor a comment") as page:
+        list(ChatStream([b"<html>" + b"x" * 500]))
+    assert page.value.preview == (b"<html>" + b"x" * 500)[:200]
+
+
+def test_a_source_that_fails_after_the_sentinel_has_not_failed() -> None:
+    assert len(list(ChatStream(generate([*HELLO, OSError("reset")])))) == 3
+
+
+def test_an_exception_of_the_source_comes_after_the_chunks_and_leaves_the_message() -> None:
+    stream = ChatStream(generate([*HELLO[:2], OSError("reset")]))
+    chunks: list[ChatCompletionChunk] = []
+    with pytest.raises(OSError, match="reset"):
+        chunks.extend(stream)
+    assert len(chunks) == 2
+    assert stream.completion.choices[0].message.content == "Hello"
+    assert stream.end is None
+
+
+def test_a_broken_event_is_passed_over_and_counted() -> None:
+    stream = ChatStream([HELLO[0], b"data: {broken\n\n", *HELLO[1:]])
+    assert len(list(stream)) == 3
+    assert stream.malformed == 1
+
+
+def test_a_broken_event_is_raised_in_its_place_if_asked_for() -> None:
+    stream = ChatStream([HELLO[0] + b"data: {broken\n\n" + b"".join(HELLO[1:])], errors="strict")
+    assert next(stream).choices[0].delta.content == "Hel"
+    with pytest.raises(InvalidJSON) as broken:
+        next(stream)
+    assert broken.value.event_number == 2
+    assert [chunk.choices[0].delta.content for chunk in stream] == ["lo", None]
+    assert stream.completion.choices[0].message.content == "Hello"
+
+
+def test_a_limit_is_raised_after_what_was_good() -> None:
+    stream = ChatStream([b"".join(HELLO)], max_message_size=4)
+    chunks: list[ChatCompletionChunk] = []
+    with pytest.raises(LimitExceeded) as limit:
+        chunks.extend(stream)
+    assert (limit.value.limit, limit.value.value) == ("max_message_size", 4)
+    assert [chunk.choices[0].delta.content for chunk in chunks] == ["Hel"]
+
+
+def response(body: bytes, content_type: str, status: int = 200) -> httpx.Response:
+    def handler(_: httpx.Request) -> httpx.Response:
+        return httpx.Response(status, headers={"content-type": content_type}, content=iter([body]))
+
+    client = httpx.Client(transport=httpx.MockTransport(handler))
+    return client.send(client.build_request("POST", "http://localhost"), stream=True)
+
+
+def test_a_json_document_with_an_error_is_an_upstream_error_with_the_status() -> None:
+    body = orjson.dumps(
+        {"error": {"message": "bad key", "code": "invalid_api_key"}}, option=orjson.OPT_INDENT_2
+    )
+    with (
+        pytest.raises(UpstreamError) as caught,
+        ChatStream(response(body, "application/json", 401)) as stream,
+    ):
+        list(stream)
+    assert caught.value.status == 401
+    assert caught.value.error.code == "invalid_api_key"
+    assert caught.value.completion is None
+    with (
+        pytest.raises(UpstreamError) as caught,
+        ChatStream(response(body, "text/event-stream", 401)) as stream,
+    ):
+        list(stream)
+    assert caught.value.status == 401
+
+
+def test_an_error_document_is_read_to_64_kib() -> None:
+    def document(size: int) -> bytes:
+        return b'{"pad": "' + b"x" * size + b'", "error": "late"}'
+
+    with pytest.raises(UpstreamError):
+        list(ChatStream(response(document(60_000), "application/json", 500)))
+    with pytest.raises(NotEventStream):
+        list(ChatStream(response(document(70_000), "application/json", 500)))
+
+
+def test_a_response_of_another_type_is_not_an_event_stream() -> None:
+    with pytest.raises(NotEventStream, match="text/html") as caught:
+        list(ChatStream(response(b"<html>", "text/html", 502)))
+    assert caught.value.status == 502
+    assert caught.value.preview == b"<html>"
+    chunks = list(ChatStream(response(b"".join(HELLO), "text/plain"), check_content_type=False))
+    assert len(chunks) == 3
+
+
+def test_timings_come_from_the_clock_that_was_given() -> None:
+    now = 100.0
+
+    def clock() -> float:
+        return now
+
+    def source() -> Iterator[bytes]:
+        nonlocal now
+        call = {"index": 0, "id": "a", "function": {"name": "f", "arguments": "{}"}}
+        for seconds, data in [
+            (1.0, b": hi\n\n"),
+            (2.0, event({"role": "assistant", "content": ""})),
+            (0.5, event({"content": "x"})),
+            (4.0, event({"tool_calls": [call]})),
+            (0.25, event({}, "tool_calls")),
+            (0.25, DONE),
+        ]:
+            now += seconds
+            yield data
+
+    stream = ChatStream(source(), clock=clock)
+    assert stream.timings == StreamTimings()
+    list(stream)
+    timings = stream.timings
+    assert (timings.first_byte, timings.first_event) == (1.0, 3.0)
+    assert (timings.first_content, timings.first_tool_call) == (3.5, 7.5)
+    assert (timings.last_event, timings.longest_gap) == (7.75, 4.0)
+
+
+def test_finished_tool_calls_are_given_once() -> None:
+    call = {"index": 0, "id": "a", "function": {"name": "f", "arguments": "{}"}}
+    stream = ChatStream([event({"tool_calls": [call]}), event({}, "tool_calls"), DONE])
+    next(stream)
+    assert stream.finished_tool_calls() == []
+    stream.collect()
+    assert [call.id for call in stream.finished_tool_calls()] == ["a"]
+    assert stream.finished_tool_calls() == []
+
+
+def test_n_1_merges_choices_that_misuse_the_index() -> None:
+    chunks = [
+        b'data: {"choices": [{"index": %d, "delta": {"content": "%d"}}]}\n\n' % (n, n) for n in range(3)
+    ]
+    completion = ChatStream(chunks, n=1, on_end="return").collect()
+    assert [choice.message.content for choice in completion.choices] == ["012"]
+
+
+def test_wrong_arguments_are_refused_at_the_door() -> None:
+    with pytest.raises(ValueError, match="on_end"):
+        ChatStream([], on_end="maybe")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="n is the n"):
+        ChatStream([], n=0)
+    with pytest.raises(TypeError):
+        ChatStream(b"data: x\n\n")
