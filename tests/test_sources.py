@@ -328,7 +328,7 @@ async def test_closing_a_file_does_not_wait_for_a_thread_that_reads_it(
         async with JSONStream(reader) as values:
             with pytest.raises(TimeoutError):
                 await asyncio.wait_for(anext(values), 0.005)
-        # Whether the thread was reading before it was abandoned, or never began, the file is closed in the end.
+        # Where the thread had not begun to read when it was abandoned, the file is closed already.
         with suppress(BrokenPipeError):
             write(b"\n")
 

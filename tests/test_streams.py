@@ -652,7 +652,7 @@ class Body(httpx.SyncByteStream, httpx.AsyncByteStream):
 
 @pytest.mark.anyio
 async def test_a_preview_is_not_waited_for_longer_than_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("deltawire._content_type._PREVIEW_SECONDS", 0.01)
+    monkeypatch.setattr("deltawire._content_type._BODY_SECONDS", 0.01)
     source = httpx.Response(200, headers={"Content-Type": "text/html"}, stream=Body([b"<html>", BLOCK]))
     with pytest.raises(NotEventStream) as caught:
         async with EventStream(source) as events:

@@ -198,11 +198,11 @@ def _closers(source: Any, chunks: Any, names: tuple[str, ...]) -> tuple[Callable
 
 def _http(source: Any) -> tuple[int | None, str | None]:
     """Look up the status and the content type of an HTTP response."""
-    headers = getattr(source, "headers", None)
-    if not hasattr(headers, "get"):
+    get_header = getattr(getattr(source, "headers", None), "get", None)
+    if get_header is None:
         return None, None
     status = getattr(source, "status_code", None) or getattr(source, "status", None)
-    return status, headers.get("content-type") or ""
+    return status, get_header("content-type") or ""
 
 
 def _name(source: Any) -> str:
