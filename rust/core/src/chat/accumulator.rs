@@ -10,6 +10,7 @@
 //! null and all zeros never replace a real one, and nothing is added up, since providers send running totals.
 //! Other fields: see [`Extras`].
 
+use crate::chat::choice::Fields;
 use crate::chat::{Choice, Extras, ProviderError};
 use crate::json::{Kind, Value};
 
@@ -93,13 +94,13 @@ impl Accumulator {
     ///
     /// The message went over a limit. What came before is kept.
     pub fn add(&mut self, event: &str, chunk: Value<'_>) -> Result<(), OverLimit> {
-        if self.error.is_none() {
-            self.error = ProviderError::find(event, chunk);
-        }
         let (mut choices, mut usage, mut groq_usage) = (None, None, None);
+        // Looking for an error takes a second pass, so only where there may be one.
+        let mut suspicious = event == "error" || chunk.kind() == Kind::Array;
         for (key, value) in chunk.members() {
             match &*key {
-                "object" | "error" => {}
+                "object" => suspicious |= value.raw() == r#""error""#,
+                "error" => suspicious = true,
                 "id" => {
                     if self.id.is_none() {
                         self.id = value.as_nonblank().map(|id| (*id).into());
@@ -114,23 +115,36 @@ impl Accumulator {
                 "system_fingerprint" => set_text(&mut self.system_fingerprint, value),
                 "service_tier" => set_text(&mut self.service_tier, value),
                 "created" => {
-                    if value.kind() == Kind::Number && value.is_truthy() {
-                        set(&mut self.created, value.raw());
+                    let new = self.created.as_deref() != Some(value.raw());
+                    if new && value.kind() == Kind::Number && value.is_truthy() {
+                        self.created = Some(value.raw().into());
                     }
                 }
                 "choices" => choices = Some(value),
                 "usage" => usage = Some(value),
                 _ => {
-                    if key == "x_groq" {
-                        groq_usage = value.get("usage");
+                    match &*key {
+                        "x_groq" => {
+                            groq_usage = value.get("usage");
+                            suspicious = true;
+                        }
+                        "type" => suspicious = true,
+                        _ => {}
                     }
                     self.size += self.extras.set(&key, value);
                 }
             }
         }
         for choice in choices.into_iter().flat_map(Value::items) {
-            self.add_choice(choice)?;
-            self.add_usage(choice.get("usage"));
+            if choice.kind() == Kind::Object {
+                let choice = Fields::of(choice);
+                suspicious |= choice.error.is_some();
+                self.add_choice(&choice)?;
+                self.add_usage(choice.usage);
+            }
+        }
+        if suspicious && self.error.is_none() {
+            self.error = ProviderError::find(event, chunk);
         }
         self.add_usage(groq_usage);
         self.add_usage(usage);
@@ -177,12 +191,8 @@ impl Accumulator {
         format!("call_{hash:016x}")
     }
 
-    fn add_choice(&mut self, choice: Value<'_>) -> Result<(), OverLimit> {
-        if choice.kind() != Kind::Object {
-            return Ok(());
-        }
-        let index =
-            if self.merge_choices { 0 } else { choice.get("index").and_then(Value::as_index).unwrap_or(0) };
+    fn add_choice(&mut self, choice: &Fields<'_>) -> Result<(), OverLimit> {
+        let index = choice.index.filter(|_| !self.merge_choices).and_then(Value::as_index).unwrap_or(0);
         let at = match self.choices.binary_search_by_key(&index, |(index, _)| *index) {
             Ok(at) => at,
             Err(at) => {

@@ -74,26 +74,73 @@ pub struct Choice {
     has_delta: bool,
 }
 
+const KNOWN: [&str; 7] = ["index", "delta", "message", "finish_reason", "logprobs", "usage", "error"];
+
+/// The fields of a choice in a chunk, found in one pass.
+#[derive(Clone, Copy, Debug)]
+pub struct Fields<'d> {
+    of: Value<'d>,
+    pub(super) index: Option<Value<'d>>,
+    pub(super) usage: Option<Value<'d>>,
+    pub(super) error: Option<Value<'d>>,
+    delta: Option<Value<'d>>,
+    message: Option<Value<'d>>,
+    finish_reason: Option<Value<'d>>,
+    logprobs: Option<Value<'d>>,
+    has_extras: bool,
+}
+
+impl<'d> Fields<'d> {
+    pub(super) fn of(choice: Value<'d>) -> Self {
+        let mut fields = Self {
+            of: choice,
+            index: None,
+            usage: None,
+            error: None,
+            delta: None,
+            message: None,
+            finish_reason: None,
+            logprobs: None,
+            has_extras: false,
+        };
+        for (key, value) in choice.members() {
+            let field = match &*key {
+                "index" => &mut fields.index,
+                "delta" => &mut fields.delta,
+                "message" => &mut fields.message,
+                "finish_reason" => &mut fields.finish_reason,
+                "logprobs" => &mut fields.logprobs,
+                "usage" => &mut fields.usage,
+                "error" => &mut fields.error,
+                _ => {
+                    fields.has_extras = true;
+                    continue;
+                }
+            };
+            *field = Some(value);
+        }
+        fields
+    }
+}
+
 impl Choice {
     /// Takes a choice of a chunk; returns how many more bytes are held.
-    pub fn add(&mut self, choice: Value<'_>) -> usize {
-        let (mut delta, mut message, mut more) = (None, None, 0);
-        for (key, value) in choice.members() {
-            match &*key {
-                "index" | "usage" | "error" => {}
-                "delta" => delta = Some(value),
-                "message" => message = Some(value),
-                "finish_reason" => {
-                    if let Some(reason) = value.as_nonblank()
-                        && self.finish_reason.as_deref() != Some(&*reason)
-                    {
-                        self.finish_reason = Some((*reason).into());
-                    }
-                }
-                "logprobs" => more += self.add_logprobs(value),
-                _ => more += self.extras.set(&key, value),
+    pub fn add(&mut self, choice: &Fields<'_>) -> usize {
+        let mut more = 0;
+        if let Some(reason) = choice.finish_reason.and_then(Value::as_nonblank)
+            && self.finish_reason.as_deref() != Some(&*reason)
+        {
+            self.finish_reason = Some((*reason).into());
+        }
+        if let Some(logprobs) = choice.logprobs {
+            more += self.add_logprobs(logprobs);
+        }
+        if choice.has_extras {
+            for (key, value) in choice.of.members().filter(|(key, _)| !KNOWN.contains(&&**key)) {
+                more += self.extras.set(&key, value);
             }
         }
+        let Fields { delta, message, .. } = *choice;
         if let Some(delta) = delta.filter(|delta| delta.kind() == Kind::Object) {
             self.has_delta = true;
             more += self.add_delta(delta);

@@ -9,6 +9,7 @@
 //! no number beyond a double, no more than 1,024 levels. Of a key that stands twice, the last value counts.
 
 use jiter::{Jiter, JiterError, Peek};
+use memchr::memchr;
 
 use super::value::Value;
 
@@ -47,6 +48,8 @@ pub struct Document {
     pub(super) nodes: Vec<Node>,
     /// The containers that are open, as node numbers.
     open: Vec<u32>,
+    /// Whether a backslash stands anywhere in the text.
+    pub(super) has_escapes: bool,
 }
 
 impl Document {
@@ -61,6 +64,7 @@ impl Document {
         if u32::try_from(text.len()).is_err() {
             return Err(Invalid);
         }
+        self.has_escapes = memchr(b'\\', text.as_bytes()).is_some();
         self.fill(text)
     }
 

@@ -85,7 +85,7 @@ impl<'d> Value<'d> {
         let object = self.kind() == Kind::Object;
         self.children().filter(move |_| object).map(|value| {
             let key = value.node().key;
-            (unescape(&value.text[key.start as usize..key.end as usize]), value)
+            (value.unescape(&value.text[key.start as usize..key.end as usize]), value)
         })
     }
 
@@ -115,7 +115,12 @@ impl<'d> Value<'d> {
     #[must_use]
     pub fn as_str(self) -> Option<Cow<'d, str>> {
         let raw = self.raw();
-        (self.kind() == Kind::String).then(|| unescape(&raw[1..raw.len() - 1]))
+        (self.kind() == Kind::String).then(|| self.unescape(&raw[1..raw.len() - 1]))
+    }
+
+    /// Decodes what stands between the quotes of a string. Most texts have no escape anywhere.
+    fn unescape(self, text: &'d str) -> Cow<'d, str> {
+        if self.document.has_escapes { unescape(text) } else { Cow::Borrowed(text) }
     }
 
     /// The text of a string that is more than white space.

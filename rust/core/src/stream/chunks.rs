@@ -7,8 +7,6 @@
 //! be one is kept until a field or comment proves otherwise. And some servers report an error in a field of
 //! that name, which is taken for an event of type "error".
 
-use std::borrow::Cow;
-
 use crate::LimitExceeded;
 use crate::json::{Document, Value};
 use crate::sse::{Event, EventParser};
@@ -232,13 +230,11 @@ impl ChunkParser {
 
 /// Decodes UTF-8 into `held` only where a sequence is invalid, which becomes U+FFFD.
 fn decode<'a>(bytes: &'a [u8], held: &'a mut String) -> &'a str {
-    match String::from_utf8_lossy(bytes) {
-        Cow::Borrowed(text) => text,
-        Cow::Owned(text) => {
-            *held = text;
-            held
-        }
+    if let Ok(text) = std::str::from_utf8(bytes) {
+        return text;
     }
+    *held = String::from_utf8_lossy(bytes).into_owned();
+    held
 }
 
 /// Whether one of several lines is a JSON object by itself.
