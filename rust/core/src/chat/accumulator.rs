@@ -11,6 +11,7 @@
 //! Other fields: see [`Extras`].
 
 use crate::chat::choice::Fields;
+use crate::chat::plan::Plan;
 use crate::chat::{Choice, Extras, ProviderError};
 use crate::json::{Kind, Value};
 
@@ -60,9 +61,20 @@ pub struct Accumulator {
     /// Top-level fields that nobody interprets.
     pub extras: Extras,
     /// By index, in ascending order.
-    choices: Vec<(u64, Choice)>,
+    pub(super) choices: Vec<(u64, Choice)>,
     real_usage: bool,
     size: usize,
+    plan: Planned,
+}
+
+/// Whether there is a plan for chunks like the last one.
+#[derive(Clone, Copy, Debug, Default)]
+enum Planned {
+    /// It has not been looked for: no chunk was like the one before it.
+    #[default]
+    Unknown,
+    No,
+    Yes(Plan),
 }
 
 impl Accumulator {
@@ -84,6 +96,7 @@ impl Accumulator {
             choices: Vec::new(),
             real_usage: false,
             size: 0,
+            plan: Planned::Unknown,
         }
     }
 
@@ -94,6 +107,7 @@ impl Accumulator {
     ///
     /// The message went over a limit. What came before is kept.
     pub fn add(&mut self, event: &str, chunk: Value<'_>) -> Result<(), OverLimit> {
+        self.plan = Planned::Unknown;
         let (mut choices, mut usage, mut groq_usage) = (None, None, None);
         // Looking for an error takes a second pass, so only where there may be one.
         let mut suspicious = event == "error" || chunk.kind() == Kind::Array;
@@ -149,6 +163,37 @@ impl Accumulator {
         self.add_usage(groq_usage);
         self.add_usage(usage);
         check("max_message_size", self.size, self.limits.max_message_size)
+    }
+
+    /// Takes one chunk that differs from the one before it in some values alone: `changed`, as numbers of
+    /// nodes. The result is that of [`add`](Self::add).
+    ///
+    /// # Errors
+    ///
+    /// As for `add`.
+    pub fn add_like_last(&mut self, event: &str, chunk: Value<'_>, changed: &[u32]) -> Result<(), OverLimit> {
+        let found = self.plan;
+        if let Planned::Yes(plan) = found
+            && event != "error"
+            && let Some(more) = plan.add(chunk, changed, &mut self.choices)
+        {
+            self.size += more;
+            return check("max_message_size", self.size, self.limits.max_message_size);
+        }
+        self.add(event, chunk)?;
+        // A plan that did not fit says nothing about the values that this chunk has.
+        self.plan = match found {
+            Planned::Unknown => Plan::of(chunk, self).map_or(Planned::No, Planned::Yes),
+            Planned::Yes(_) => Planned::Unknown,
+            Planned::No => Planned::No,
+        };
+        Ok(())
+    }
+
+    /// Where the choice of a chunk is held.
+    pub(super) fn place_of(&self, choice: Value<'_>) -> Option<usize> {
+        let index = choice.get("index").filter(|_| !self.merge_choices).and_then(Value::as_index);
+        self.choices.binary_search_by_key(&index.unwrap_or(0), |(index, _)| *index).ok()
     }
 
     /// The choices by index, in ascending order.

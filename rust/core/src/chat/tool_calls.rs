@@ -162,6 +162,11 @@ struct Fragment<'d> {
     starts_value: bool,
 }
 
+/// Whether a text may be the beginning of arguments.
+fn starts_value(text: &str) -> bool {
+    text.trim_start().starts_with(['{', '['])
+}
+
 /// The tool calls of one message.
 #[derive(Clone, Debug, Default)]
 pub struct ToolCalls {
@@ -170,6 +175,8 @@ pub struct ToolCalls {
     by_index: HashMap<u64, usize>,
     /// The call that has or had an id.
     by_id: HashMap<Box<str>, usize>,
+    /// The call to which the last fragment went.
+    touched: Option<usize>,
 }
 
 impl ToolCalls {
@@ -182,6 +189,21 @@ impl ToolCalls {
     /// Takes the `tool_calls` of a delta; returns how many more bytes are held.
     pub fn add(&mut self, list: Value<'_>) -> usize {
         list.items().filter(|item| item.kind() == Kind::Object).map(|item| self.add_fragment(item)).sum()
+    }
+
+    /// The call to which the last fragment went, as a place for [`add_arguments`](Self::add_arguments).
+    pub(super) fn newest_touched(&self) -> Option<usize> {
+        self.touched
+    }
+
+    /// Takes a fragment that has nothing but arguments, for a call that is known; returns how many more bytes
+    /// are held.
+    pub(super) fn add_arguments(&mut self, at: usize, text: &str) -> Option<usize> {
+        let call = self.calls.get_mut(at)?;
+        if call.reported {
+            call.repairs.add(Repair::ChangedAfterReported);
+        }
+        Some(call.add_text(text, true, false))
     }
 
     /// The calls in the order of their indices, or as they came where one has none.
@@ -237,11 +259,12 @@ impl ToolCalls {
             }
         }
         let starts_value = arguments.is_some_and(|value| match value.kind() {
-            Kind::String => value.raw()[1..].trim_start().starts_with(['{', '[']),
+            Kind::String => starts_value(&value.raw()[1..]),
             _ => true,
         });
         let fragment = Fragment { id, index, name, arguments, starts_value };
         let at = self.place(&fragment);
+        self.touched = Some(at);
         let mut more = 0;
         let call = &mut self.calls[at];
         if call.reported {
@@ -372,23 +395,27 @@ impl ToolCall {
             Some(text) => (text, true),
             None => (compact(value.raw()).into(), false),
         };
+        self.add_text(&text, is_text, fragment.name.is_some())
+    }
+
+    fn add_text(&mut self, text: &str, is_text: bool, named: bool) -> usize {
         if text.is_empty() {
             return 0;
         }
         if !is_text {
             self.repairs.add(Repair::ArgumentsNotText);
         }
-        if self.placeholder && fragment.starts_value {
+        if self.placeholder && (!is_text || starts_value(text)) {
             self.arguments.clear();
             self.whole = Completeness::default();
-        } else if fragment.name.is_none() && self.whole.is_whole() && *text == *self.arguments {
+        } else if !named && self.whole.is_whole() && *text == *self.arguments {
             self.repairs.add(Repair::ArgumentsRepeated);
             return 0;
         }
         self.placeholder = !is_text && text == "{}";
         self.broken = false;
-        self.arguments.push_str(&text);
-        self.whole.push(&text);
+        self.arguments.push_str(text);
+        self.whole.push(text);
         text.len()
     }
 }

@@ -11,7 +11,7 @@
 use jiter::{Jiter, JiterError, Peek};
 use memchr::memchr;
 
-use super::value::Value;
+use super::value::{Kind, Value};
 
 /// orjson's limit.
 const MAX_DEPTH: usize = 1024;
@@ -40,6 +40,14 @@ pub(super) struct Node {
     pub value: Span,
     /// The node behind this value and all that is in it.
     pub next: u32,
+}
+
+/// A scalar that has another text now: its node, where it ended, and where it ends.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Gap {
+    pub node: u32,
+    pub old_end: u32,
+    pub new_end: u32,
 }
 
 /// The values of one JSON text.
@@ -83,6 +91,51 @@ impl Document {
     /// Gives back the memory that it keeps.
     pub fn shrink(&mut self) {
         *self = Self::default();
+    }
+
+    /// Takes over the values of another document.
+    pub(super) fn copy_from(&mut self, other: &Self) {
+        // As much memory as it takes, and no more: it is kept as long as the stream lasts.
+        self.nodes = other.nodes.as_slice().into();
+        self.has_escapes = other.has_escapes;
+    }
+
+    /// The scalar in which, or right behind which, a place of the text is: its node and its span. A string has
+    /// the place between its quotes or at the closing one; a number also at the byte behind it, where it might
+    /// go on.
+    pub(super) fn scalar_at(&self, at: usize, text: &[u8]) -> Option<(usize, usize, usize)> {
+        let number = self.nodes.partition_point(|node| node.value.start as usize <= at).checked_sub(1)?;
+        let Span { start, end } = self.nodes[number].value;
+        let (start, end) = (start as usize, end as usize);
+        let inside = match self.kind_at(number, text) {
+            Kind::String => start < at && at < end,
+            Kind::Number => at <= end,
+            _ => false,
+        };
+        inside.then_some((number, start, end))
+    }
+
+    /// The kind of a node's value.
+    pub(super) fn kind_at(&self, number: usize, text: &[u8]) -> Kind {
+        Kind::of(text[self.nodes[number].value.start as usize])
+    }
+
+    /// Moves the values by what some of them have grown. The gaps are in order.
+    pub(super) fn shift(&mut self, gaps: &[Gap]) {
+        let Some(&first) = gaps.iter().find(|gap| gap.old_end != gap.new_end) else { return };
+        let moved = |place: u32| {
+            let gap = gaps.iter().rev().find(|gap| gap.old_end <= place);
+            gap.map_or(place, |gap| place - gap.old_end + gap.new_end)
+        };
+        let (before, behind) = self.nodes.split_at_mut(first.node as usize);
+        // Of what begins before the first gap, only the containers around it reach behind it.
+        for node in before.iter_mut().filter(|node| node.value.end > first.old_end) {
+            node.value.end = moved(node.value.end);
+        }
+        for node in behind {
+            node.key = Span { start: moved(node.key.start), end: moved(node.key.end) };
+            node.value = Span { start: moved(node.value.start), end: moved(node.value.end) };
+        }
     }
 
     fn fill(&mut self, text: &str) -> Result<(), Invalid> {
@@ -146,7 +199,7 @@ impl Document {
     }
 }
 
-fn scalar(json: &mut Jiter<'_>, peek: Peek) -> Result<(), Invalid> {
+pub(super) fn scalar(json: &mut Jiter<'_>, peek: Peek) -> Result<(), Invalid> {
     match peek {
         Peek::Null => json.known_null()?,
         Peek::True | Peek::False => drop(json.known_bool(peek)?),
@@ -165,7 +218,7 @@ fn scalar(json: &mut Jiter<'_>, peek: Peek) -> Result<(), Invalid> {
 
 /// `read` has made sure that every position fits.
 #[expect(clippy::cast_possible_truncation, reason = "texts are shorter than 4 GiB")]
-fn position(index: usize) -> u32 {
+pub(super) fn position(index: usize) -> u32 {
     index as u32
 }
 

@@ -5,8 +5,10 @@
 
 mod complete;
 mod document;
+mod template;
 mod value;
 
 pub use complete::Completeness;
 pub use document::{Document, Invalid};
+pub use template::Reader;
 pub use value::{Kind, Value, compact};

@@ -24,6 +24,19 @@ pub enum Kind {
     Object,
 }
 
+impl Kind {
+    pub(super) fn of(first: u8) -> Self {
+        match first {
+            b'n' => Self::Null,
+            b't' | b'f' => Self::Bool,
+            b'"' => Self::String,
+            b'[' => Self::Array,
+            b'{' => Self::Object,
+            _ => Self::Number,
+        }
+    }
+}
+
 /// A value, as a place in a document.
 #[derive(Clone, Copy, Debug)]
 pub struct Value<'d> {
@@ -48,6 +61,18 @@ impl<'d> Value<'d> {
         &self.text[span.start as usize..span.end as usize]
     }
 
+    /// Which value of the document it is.
+    #[must_use]
+    pub fn node_number(self) -> usize {
+        self.number
+    }
+
+    /// Another value of the same document, by its number.
+    #[must_use]
+    pub fn sibling(self, number: usize) -> Self {
+        Self { number, ..self }
+    }
+
     /// Where in the text it begins, in bytes.
     #[must_use]
     pub fn start(self) -> usize {
@@ -63,14 +88,7 @@ impl<'d> Value<'d> {
     /// What kind of value it is: its first byte tells.
     #[must_use]
     pub fn kind(self) -> Kind {
-        match self.text.as_bytes()[self.node().value.start as usize] {
-            b'n' => Kind::Null,
-            b't' | b'f' => Kind::Bool,
-            b'"' => Kind::String,
-            b'[' => Kind::Array,
-            b'{' => Kind::Object,
-            _ => Kind::Number,
-        }
+        Kind::of(self.text.as_bytes()[self.node().value.start as usize])
     }
 
     /// Whether it is `null`.

@@ -88,9 +88,11 @@ impl ChatReader {
         }
         let step = self.chunks.next_step(rest).inspect_err(|&exceeded| self.exceeded = Some(exceeded))?;
         if let Some(Step::Chunk(chunk)) = step {
-            self.accumulator
-                .add(chunk.event, chunk.value)
-                .map_err(|over| remember(&mut self.exceeded, over, chunk.number, chunk.offset))?;
+            let added = match chunk.changed {
+                Some(changed) => self.accumulator.add_like_last(chunk.event, chunk.value, changed),
+                None => self.accumulator.add(chunk.event, chunk.value),
+            };
+            added.map_err(|over| remember(&mut self.exceeded, over, chunk.number, chunk.offset))?;
         }
         Ok(step)
     }

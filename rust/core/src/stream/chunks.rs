@@ -8,15 +8,12 @@
 //! that name, which is taken for an event of type "error".
 
 use crate::LimitExceeded;
-use crate::json::{Document, Value};
+use crate::json::{Document, Reader, Value};
 use crate::sse::{Event, EventParser};
 use crate::stream::data::{Data, DataParser, Sort};
 
 /// An error document longer than this is not waited for.
 const MAX_BODY: usize = 64 * 1024;
-
-/// Up to this size a document's memory is kept from chunk to chunk.
-const KEPT_CAPACITY: usize = 2 * 1024;
 
 /// A chunk, or what came in the place of one.
 #[derive(Clone, Copy, Debug)]
@@ -40,6 +37,8 @@ pub struct Chunk<'p> {
     pub text: &'p str,
     /// The text as a value.
     pub value: Value<'p>,
+    /// If it differs from the chunk before it in some values alone: which, as numbers of nodes.
+    pub changed: Option<&'p [u32]>,
     /// Which event of the stream it came in, counted from 1.
     pub number: u64,
     /// Where in the stream that event begins, in bytes.
@@ -71,6 +70,8 @@ struct Lines {
 #[derive(Debug)]
 pub struct ChunkParser {
     data: DataParser,
+    reader: Reader,
+    /// For what does not come as an event of its own.
     document: Document,
     /// A payload that was no valid UTF-8, or one of the lines.
     text: String,
@@ -88,6 +89,7 @@ impl ChunkParser {
     pub fn new(max_event_size: usize, sentinel: Option<&str>) -> Self {
         Self {
             data: DataParser::of(EventParser::new(max_event_size, b"").with_error_field(), sentinel),
+            reader: Reader::default(),
             document: Document::default(),
             text: String::new(),
             event: String::new(),
@@ -128,15 +130,13 @@ impl ChunkParser {
             None => return Ok(None),
         };
         self.payloads += 1;
-        if self.document.capacity() > KEPT_CAPACITY {
-            self.document = Document::default();
-        }
         let name = decode(event.event, &mut self.event);
         let text = decode(event.data, &mut self.text);
         let Event { data, number, offset, .. } = event;
-        if self.document.read(text).is_ok() {
-            let value = self.document.root(text);
-            return Ok(Some(Step::Chunk(Chunk { event: name, data, text, value, number, offset })));
+        if self.reader.read(text).is_ok() {
+            let value = self.reader.document().root(text);
+            let changed = self.reader.changed();
+            return Ok(Some(Step::Chunk(Chunk { event: name, data, text, value, changed, number, offset })));
         }
         if has_whole_line(text, &mut self.document) {
             let (text, event) = (text.to_owned(), name.to_owned());
@@ -158,7 +158,7 @@ impl ChunkParser {
         let value = self.document.root(&self.text);
         let (number, offset) = (self.data.events().events(), self.data.events().bytes());
         let (event, text) = (&*self.event, &*self.text);
-        Some(Chunk { event, data: text.as_bytes(), text, value, number, offset })
+        Some(Chunk { event, data: text.as_bytes(), text, value, changed: None, number, offset })
     }
 
     /// The body as one JSON document, if it is no event stream but that.
@@ -168,12 +168,13 @@ impl ChunkParser {
         let text = self.text.trim_start_matches('\u{feff}').trim();
         self.document.read(text).ok()?;
         let value = self.document.root(text);
-        Some(Chunk { event: "", data: text.as_bytes(), text, value, number: 0, offset: 0 })
+        Some(Chunk { event: "", data: text.as_bytes(), text, value, changed: None, number: 0, offset: 0 })
     }
 
     /// Begins anew, with the same limit and sentinel.
     pub fn reset(&mut self) {
         self.data.reset();
+        self.reader = Reader::default();
         self.lines = None;
         self.body = Some(Vec::new());
         self.malformed = 0;
@@ -221,7 +222,15 @@ impl ChunkParser {
         if self.document.read(&self.text).is_ok() {
             let value = self.document.root(&self.text);
             let (event, text) = (&*self.event, &*self.text);
-            return Step::Chunk(Chunk { event, data: text.as_bytes(), text, value, number, offset });
+            return Step::Chunk(Chunk {
+                event,
+                data: text.as_bytes(),
+                text,
+                value,
+                changed: None,
+                number,
+                offset,
+            });
         }
         self.malformed += 1;
         Step::Malformed(Malformed { data: self.text.as_bytes(), number, offset })

@@ -1,0 +1,217 @@
+//! Templates never change a result: a text read by a reader that has read others is what it is by itself.
+#![allow(clippy::unwrap_used, clippy::expect_used, missing_docs, reason = "tests may fail")]
+
+use deltawire_core::chat::Limits;
+use deltawire_core::json::{Document, Reader, Value};
+use deltawire_core::stream::ChatReader;
+use proptest::prelude::*;
+
+fn values(value: Value<'_>) -> String {
+    let members: Vec<String> =
+        value.members().map(|(key, value)| format!("{key:?}:{}", values(value))).collect();
+    let items: Vec<String> = value.items().map(values).collect();
+    format!("{:?} {} {:?} {members:?} {items:?}", value.kind(), value.raw(), value.as_str())
+}
+
+fn same(reader: &mut Reader, text: &str) -> Result<(), TestCaseError> {
+    let mut document = Document::default();
+    let alone = document.read(text).map(|()| values(document.root(text)));
+    let by_template = reader.read(text).map(|()| values(reader.document().root(text)));
+    prop_assert_eq!(alone, by_template, "{}", text);
+    Ok(())
+}
+
+fn json() -> impl Strategy<Value = String> {
+    let scalar = prop_oneof![
+        Just("null".to_owned()),
+        Just("true".to_owned()),
+        any::<i16>().prop_map(|n| n.to_string()),
+        (any::<i8>(), 0..400u16).prop_map(|(n, e)| format!("{n}.5e{e}")),
+        "[a-z\u{e9}\u{1f642}]{0,6}".prop_map(|text| format!("\"{text}\"")),
+        "(\\\\n|\\\\\\\\|\\\\\"|\\\\u00e9|\\\\ud83d\\\\ude42|x){0,3}".prop_map(|text| format!("\"{text}\"")),
+    ];
+    scalar.prop_recursive(3, 12, 4, |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..4).prop_map(|items| format!("[{}]", items.join(","))),
+            prop::collection::vec(("[abc]|\\\\u0061", inner), 0..4).prop_map(|members| {
+                let members: Vec<String> =
+                    members.into_iter().map(|(k, v)| format!("\"{k}\": {v}")).collect();
+                format!("{{{}}}", members.join(", "))
+            }),
+        ]
+    })
+}
+
+/// A chunk of a chat with other values in it, some of them no JSON.
+fn chunk() -> impl Strategy<Value = String> {
+    let text = "[ a-c\"\\\\\\n{}\u{e9}]{0,5}|\\\\n|\\\\u00e9|\\\\ud800|\\\\\"";
+    let number = "-?[0-9]{1,3}|1e999|01|1\\.5|";
+    (text, number, text, prop::bool::ANY).prop_map(|(content, created, id, spaced)| {
+        let space = if spaced { " " } else { "" };
+        format!(
+            "{{\"id\":\"{id}\",\"created\":{space}{created},\"choices\":[{{\"delta\":{{\"content\":\"{content}\"}}}}]}}"
+        )
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2000))]
+
+    #[test]
+    fn texts_that_are_alike_are_read_as_if_alone(texts in prop::collection::vec(chunk(), 1..12)) {
+        let mut reader = Reader::default();
+        for text in &texts {
+            same(&mut reader, text)?;
+        }
+    }
+
+    #[test]
+    fn texts_of_any_shape_are_read_as_if_alone(texts in prop::collection::vec(json(), 1..8)) {
+        let mut reader = Reader::default();
+        for text in texts.iter().chain(&texts) {
+            same(&mut reader, text)?;
+        }
+    }
+
+    #[test]
+    fn a_text_with_any_bytes_changed_is_read_as_if_alone(
+        text in json(), edits in prop::collection::vec((any::<prop::sample::Index>(), 0..3u8, any::<char>()), 1..6),
+    ) {
+        let mut reader = Reader::default();
+        let mut chars: Vec<char> = text.chars().collect();
+        same(&mut reader, &text)?;
+        for (at, kind, c) in edits {
+            let at = at.index(chars.len() + 1);
+            match kind {
+                0 => chars.insert(at, c),
+                1 if at < chars.len() => drop(chars.remove(at)),
+                _ if at < chars.len() => chars[at] = char::from(b"\"\\{}[]:,0a"[usize::from(u8::try_from(c as u32 % 10).unwrap())]),
+                _ => {}
+            }
+            same(&mut reader, &chars.iter().collect::<String>())?;
+        }
+    }
+}
+
+/// What a delta may have, each with a few values, so that chunks are often alike.
+fn delta() -> impl Strategy<Value = String> {
+    let maybe = |field: &'static str, values: &'static [&'static str]| {
+        prop::option::weighted(0.5, prop::sample::select(values))
+            .prop_map(move |value| value.map(|value| format!("\"{field}\":{value}")))
+    };
+    let text = &["\"\"", "\"a\"", "\"bc\"", "\"\\n\"", "null", "[{\"type\":\"text\",\"text\":\"p\"}]"];
+    let arguments = &["\"\"", "\"{\"", "\"}\"", "\"{}\"", "\"x\"", "null", "{}", "{\"a\":1}"];
+    let call = (
+        maybe("index", &["0", "0", "1", "null", "\"0\"", "4000000000"]),
+        maybe("id", &["\"\"", "\"a\"", "\"b\"", "null"]),
+        maybe("name", &["\"f\"", "\"\"", "null", "\"g\""]),
+        maybe("arguments", arguments),
+        maybe("extra", &["1", "2"]),
+    );
+    let call = call.prop_map(|(index, id, name, arguments, extra)| {
+        let function: Vec<String> = name.into_iter().chain(arguments).collect();
+        let function = Some(format!("\"function\":{{{}}}", function.join(",")));
+        format!(
+            "{{{}}}",
+            index.into_iter().chain(id).chain(function).chain(extra).collect::<Vec<_>>().join(",")
+        )
+    });
+    let calls = prop::option::weighted(0.5, prop::collection::vec(call, 0..3))
+        .prop_map(|calls| calls.map(|calls| format!("\"tool_calls\":[{}]", calls.join(","))));
+    let fields = (
+        maybe("role", &["\"assistant\"", "\"\""]),
+        maybe("content", text),
+        maybe("reasoning", &["\"\"", "\"r\"", "\"s\"", "null"]),
+        maybe("reasoning_content", &["\"r\"", "null"]),
+        maybe("refusal", &["\"\"", "\"no\"", "null"]),
+        maybe("annotations", &["[]", "[1]", "null"]),
+        maybe("reasoning_details", &["[{\"type\":\"t\",\"text\":\"d\"}]", "[]"]),
+        maybe("other", &["1", "\"x\""]),
+        calls,
+    );
+    fields.prop_map(|(a, b, c, d, e, f, g, h, calls)| {
+        let fields: Vec<String> = [a, b, c, d, e, f, g, h, calls].into_iter().flatten().collect();
+        format!("{{{}}}", fields.join(","))
+    })
+}
+
+/// A chunk, as a template with a hole for each thing that varies from chunk to chunk.
+fn chunks() -> impl Strategy<Value = Vec<String>> {
+    let varying = (0..3u8, 0..2u8, 0..2u8, prop::sample::select(&["null", "\"stop\"", "\"\""][..]), 0..4u8);
+    let shape = (delta(), prop::collection::vec((varying, "[a-c]{0,2}"), 1..8));
+    prop::collection::vec(shape, 1..6).prop_map(|shapes| {
+        let mut chunks = Vec::new();
+        for (delta, repeats) in shapes {
+            for ((created, index, padding, finish, usage), piece) in repeats {
+                let delta = delta.replace("\"a\"", &format!("\"{piece}\"")).replace("\"x\"", &format!("\"{piece}\""));
+                chunks.push(format!(
+                    "{{\"id\":\"c\",\"created\":{created},\"obfuscation\":\"{padding}\",\"usage\":{{\"t\":{usage}}},\
+                     \"choices\":[{{\"index\":{index},\"delta\":{delta},\"finish_reason\":{finish}}}]}}"
+                ));
+            }
+        }
+        chunks
+    })
+}
+
+fn reader(n: bool) -> ChatReader {
+    let limits = Limits { max_message_size: 1 << 20, max_tool_calls: 100, max_choices: 100 };
+    ChatReader::new(1 << 20, Some("[DONE]"), limits, n)
+}
+
+fn message(reader: &ChatReader) -> String {
+    let mut repairs = Vec::new();
+    let body = reader.message().body(false, |index, call| reader.message().generated_id(index, call.ordinal));
+    for (_, choice) in reader.message().choices() {
+        repairs.extend(
+            choice.tool_calls.iter().flat_map(|call| call.repairs(false).names().collect::<Vec<_>>()),
+        );
+    }
+    format!("{body} {repairs:?} {:?} {:?}", reader.message().error, reader.message().first_model)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(3000))]
+
+    #[test]
+    fn a_message_is_the_same_with_and_without_templates(
+        chunks in chunks(), merge in any::<bool>(), report in any::<prop::sample::Index>(),
+    ) {
+        let (mut with, mut without) = (reader(merge), reader(merge));
+        let report = report.index(chunks.len());
+        for (n, chunk) in chunks.iter().enumerate() {
+            with.feed(format!("data: {chunk}\n\n").as_bytes()).unwrap();
+            // What comes by another way is added in full.
+            without.add(chunk).unwrap();
+            prop_assert_eq!(message(&with), message(&without), "{:#?}", &chunks[..=n]);
+            if n == report {
+                prop_assert_eq!(with.finished_tool_calls(false), without.finished_tool_calls(false));
+            }
+        }
+    }
+}
+
+#[test]
+fn what_varies_is_found_and_only_that() {
+    let mut reader = Reader::default();
+    let chunk = |created: u32, content: &str| {
+        format!(
+            "{{\"created\":{created},\"choices\":[{{\"delta\":{{\"content\":\"{content}\"}},\"end\":null}}]}}"
+        )
+    };
+    let changed = |reader: &mut Reader, text: &str| {
+        reader.read(text).unwrap();
+        let root = reader.document().root(text);
+        reader
+            .changed()
+            .map(|nodes| nodes.iter().map(|&n| root.sibling(n as usize).raw().to_owned()).collect::<Vec<_>>())
+    };
+    assert_eq!(changed(&mut reader, &chunk(1, "a")), None);
+    assert_eq!(changed(&mut reader, &chunk(1, "bc")), Some(vec!["\"bc\"".to_owned()]));
+    assert_eq!(changed(&mut reader, &chunk(22, "")), Some(vec!["22".to_owned(), "\"\"".to_owned()]));
+    assert_eq!(changed(&mut reader, &chunk(22, "")), Some(vec![]));
+    assert_eq!(changed(&mut reader, "{\"other\":1}"), None);
+    // Its template is still there, but the chunk before was another.
+    assert_eq!(changed(&mut reader, &chunk(3, "x")), None);
+    assert_eq!(changed(&mut reader, &chunk(3, "\\\"")), Some(vec!["\"\\\"\"".to_owned()]));
+}
