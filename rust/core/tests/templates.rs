@@ -161,7 +161,7 @@ fn reader(n: bool) -> ChatReader {
 
 fn message(reader: &ChatReader) -> String {
     let mut repairs = Vec::new();
-    let body = reader.message().body(false, |index, call| reader.message().generated_id(index, call.ordinal));
+    let body = reader.message().body(false, |_, call| call.generated_id.to_string());
     for (_, choice) in reader.message().choices() {
         repairs.extend(
             choice.tool_calls.iter().flat_map(|call| call.repairs(false).names().collect::<Vec<_>>()),

@@ -43,6 +43,11 @@ pub fn size(value: &Bound<'_, PyAny>) -> PyResult<usize> {
     }
 }
 
+/// The same, where None stands for "not given".
+pub fn optional_size(value: &Bound<'_, PyAny>) -> PyResult<Option<usize>> {
+    if value.is_none() { Ok(None) } else { size(value).map(Some) }
+}
+
 /// Whether broken events are to be skipped: the parameter `errors`.
 pub fn skips(errors: &str) -> PyResult<bool> {
     match errors {

@@ -5,7 +5,7 @@ use std::collections::hash_map::Entry;
 use deltawire_core::chat::{Limits, ProviderError};
 use deltawire_core::json::Document;
 use deltawire_core::stream::{ChatReader, StreamEnd};
-use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::exceptions::PyTypeError;
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList};
@@ -40,7 +40,7 @@ impl ChatAccumulator {
         text_signature = "(*, n=None, errors='skip', max_message_size=67108864, max_tool_calls=1024, max_choices=128, max_event_size=33554432, id_factory=None)"
     )]
     fn new(
-        n: Option<u64>,
+        #[pyo3(from_py_with = borrow::optional_size)] n: Option<usize>,
         errors: &str,
         #[pyo3(from_py_with = borrow::size)] max_message_size: usize,
         #[pyo3(from_py_with = borrow::size)] max_tool_calls: usize,
@@ -48,9 +48,6 @@ impl ChatAccumulator {
         #[pyo3(from_py_with = borrow::size)] max_event_size: usize,
         id_factory: Option<Py<PyAny>>,
     ) -> PyResult<Self> {
-        if n == Some(0) {
-            return Err(PyValueError::new_err("n is the n of the request, 1 or more"));
-        }
         let limits = Limits { max_message_size, max_tool_calls, max_choices };
         Ok(Self {
             core: ChatReader::new(max_event_size, Some("[DONE]"), limits, n == Some(1)),
@@ -136,7 +133,7 @@ impl ChatAccumulator {
             let Some(call) = choice.and_then(|(_, choice)| choice.tool_calls.iter().nth(place)) else {
                 continue;
             };
-            let id = completion::id_of(message, &accumulator.ids, index, call);
+            let id = completion::id_of(&accumulator.ids, index, call);
             let facts = completion::facts(call, ended, &mut document);
             let json = PyBytes::new(py, call.body(ended, &id).as_bytes());
             calls.append(object::parse::<ToolCall>(&json, [facts].into())?)?;

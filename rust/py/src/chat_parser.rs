@@ -190,7 +190,7 @@ fn append(found: &Bound<'_, PyList>, chunk: Chunk<'_>) -> PyResult<()> {
 }
 
 fn invalid(py: Python<'_>, malformed: Malformed<'_>, values: &Bound<'_, PyList>) -> PyErr {
-    let Malformed { data, number, offset } = malformed;
+    let Malformed { data, number, offset, .. } = malformed;
     let cause = orjson_loads(py).and_then(|loads| loads.call1((PyBytes::new(py, data),))).err();
     errors::invalid_json(py, Refused { place: Some((number, offset)), data }, values, cause)
 }

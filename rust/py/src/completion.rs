@@ -220,11 +220,11 @@ pub struct Snapshot {
 pub type Ids = HashMap<(u64, usize), String>;
 
 /// The id of a call: the provider's, else the user's, else a generated one.
-pub fn id_of(message: &Accumulator, ids: &Ids, index: u64, call: &chat::ToolCall) -> String {
+pub fn id_of(ids: &Ids, index: u64, call: &chat::ToolCall) -> String {
     match (&call.id, ids.get(&(index, call.ordinal))) {
         (Some(id), _) => id.to_string(),
         (None, Some(id)) => id.clone(),
-        (None, None) => message.generated_id(index, call.ordinal),
+        (None, None) => call.generated_id.to_string(),
     }
 }
 
@@ -248,7 +248,7 @@ impl ChatCompletion {
             let mut document = Document::default();
             let calls = message.choices().flat_map(|(_, choice)| choice.tool_calls.iter());
             let calls: Vec<CallFacts> = calls.map(|call| facts(call, *ended, &mut document)).collect();
-            let json = message.body(*ended, |index, call| id_of(message, ids, index, call));
+            let json = message.body(*ended, |index, call| id_of(ids, index, call));
             Whole::read(PyString::new(py, &json).as_any(), calls)
         })
     }

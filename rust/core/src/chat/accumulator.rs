@@ -63,7 +63,7 @@ pub struct Accumulator {
     /// By index, in ascending order.
     pub(super) choices: Vec<(u64, Choice)>,
     real_usage: bool,
-    size: usize,
+    size: isize,
     plan: Planned,
 }
 
@@ -162,7 +162,7 @@ impl Accumulator {
         }
         self.add_usage(groq_usage);
         self.add_usage(usage);
-        check("max_message_size", self.size, self.limits.max_message_size)
+        check("max_message_size", self.size.unsigned_abs(), self.limits.max_message_size)
     }
 
     /// Takes one chunk that differs from the one before it in some values alone: `changed`, as numbers of
@@ -178,7 +178,7 @@ impl Accumulator {
             && let Some(more) = plan.add(chunk, changed, &mut self.choices)
         {
             self.size += more;
-            return check("max_message_size", self.size, self.limits.max_message_size);
+            return check("max_message_size", self.size.unsigned_abs(), self.limits.max_message_size);
         }
         self.add(event, chunk)?;
         // A plan that did not fit says nothing about the values that this chunk has.
@@ -224,18 +224,6 @@ impl Accumulator {
         !self.choices.is_empty() && self.choices.iter().all(|(_, choice)| choice.finish_reason.is_some())
     }
 
-    /// The id of a tool call that was sent without one of its own: the same stream gives the same ids.
-    #[must_use]
-    pub fn generated_id(&self, choice: u64, ordinal: usize) -> String {
-        let created = self.created.as_deref().unwrap_or_default();
-        let seed = format!("{}\n{created}\n{choice}\n{ordinal}", self.id.as_deref().unwrap_or_default());
-        // FNV-1a: no secret is kept here, it only has to spread.
-        let hash = seed.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-        });
-        format!("call_{hash:016x}")
-    }
-
     fn add_choice(&mut self, choice: &Fields<'_>) -> Result<(), OverLimit> {
         let index = choice.index.filter(|_| !self.merge_choices).and_then(Value::as_index).unwrap_or(0);
         let at = match self.choices.binary_search_by_key(&index, |(index, _)| *index) {
@@ -246,9 +234,15 @@ impl Accumulator {
                 at
             }
         };
-        let held = &mut self.choices[at].1;
-        self.size += held.add(choice);
-        let calls = held.tool_calls.count();
+        let before = self.choices[at].1.tool_calls.count();
+        self.size += self.choices[at].1.add(choice);
+        let calls = self.choices[at].1.tool_calls.count();
+        if calls > before {
+            let (id, created) =
+                (self.id.clone().unwrap_or_default(), self.created.clone().unwrap_or_default());
+            let id_of = |ordinal| generated_id(&id, &created, index, ordinal);
+            self.choices[at].1.tool_calls.generate_ids(before, id_of);
+        }
         check("max_tool_calls", calls, self.limits.max_tool_calls)
     }
 
@@ -264,6 +258,16 @@ impl Accumulator {
 
 fn check(limit: &'static str, is: usize, at_most: usize) -> Result<(), OverLimit> {
     if is > at_most { Err(OverLimit { limit, value: at_most }) } else { Ok(()) }
+}
+
+/// The id of a tool call that was sent without one of its own: the same stream gives the same ids.
+fn generated_id(id: &str, created: &str, choice: u64, ordinal: usize) -> Box<str> {
+    let seed = format!("{id}\n{created}\n{choice}\n{ordinal}");
+    // FNV-1a: no secret is kept here, it only has to spread.
+    let hash = seed.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    });
+    format!("call_{hash:016x}").into()
 }
 
 /// Whether any number in a usage object is not zero.

@@ -72,6 +72,10 @@ pub struct Choice {
     /// Fields of the choice that nobody interprets.
     pub extras: Extras,
     has_delta: bool,
+    /// The index under which the last whole message came.
+    message_of: Option<u64>,
+    /// How many bytes whole messages hold.
+    message_size: isize,
 }
 
 const KNOWN: [&str; 7] = ["index", "delta", "message", "finish_reason", "logprobs", "usage", "error"];
@@ -125,7 +129,7 @@ impl<'d> Fields<'d> {
 
 impl Choice {
     /// Takes a choice of a chunk; returns how many more bytes are held.
-    pub fn add(&mut self, choice: &Fields<'_>) -> usize {
+    pub fn add(&mut self, choice: &Fields<'_>) -> isize {
         let mut more = 0;
         if let Some(reason) = choice.finish_reason.and_then(Value::as_nonblank)
             && self.finish_reason.as_deref() != Some(&*reason)
@@ -140,24 +144,35 @@ impl Choice {
                 more += self.extras.set(&key, value);
             }
         }
-        let Fields { delta, message, .. } = *choice;
+        let Fields { message, .. } = *choice;
+        let delta = choice.delta.filter(|delta| !delta.is_null());
+        let index = choice.index.and_then(Value::as_index).unwrap_or(0);
         if let Some(delta) = delta.filter(|delta| delta.kind() == Kind::Object) {
             self.has_delta = true;
             more += self.add_delta(delta);
         } else if let Some(message) = message.filter(|_| delta.is_none() && !self.has_delta) {
+            // Of choices that are merged, each has a message of its own.
+            if self.message_of.replace(index) != Some(index) {
+                let growth = self.add_delta(message);
+                self.message_size += growth;
+                return more + growth;
+            }
+            more -= self.message_size;
             let whole = Self {
                 finish_reason: self.finish_reason.take(),
                 logprobs: self.logprobs.take(),
                 extras: std::mem::take(&mut self.extras),
+                message_of: self.message_of,
                 ..Self::default()
             };
             *self = whole;
-            more += self.add_delta(message);
+            self.message_size = self.add_delta(message);
+            more += self.message_size;
         }
         more
     }
 
-    fn add_delta(&mut self, delta: Value<'_>) -> usize {
+    fn add_delta(&mut self, delta: Value<'_>) -> isize {
         let mut more = 0;
         let (mut reasoning, mut reasoning_content, mut details) = (None, None, None);
         for (key, value) in delta.members() {
@@ -186,7 +201,7 @@ impl Choice {
     }
 
     /// Text, or a list of parts: `text` is content, `thinking` is reasoning (Mistral).
-    fn add_content(&mut self, content: Value<'_>) -> usize {
+    fn add_content(&mut self, content: Value<'_>) -> isize {
         let mut more = push(&mut self.content, content.as_str());
         for part in content.items() {
             let kind = part.get("type").and_then(Value::as_str).unwrap_or_default();
@@ -204,7 +219,7 @@ impl Choice {
         more
     }
 
-    fn add_function_call(&mut self, call: Value<'_>) -> usize {
+    fn add_function_call(&mut self, call: Value<'_>) -> isize {
         let name = call.get("name").and_then(Value::as_nonblank);
         let arguments = call.get("arguments").and_then(Value::as_str).filter(|text| !text.is_empty());
         if name.is_none() && arguments.is_none() {
@@ -215,10 +230,10 @@ impl Choice {
         let arguments = arguments.unwrap_or_default();
         held.name.push_str(&name);
         held.arguments.push_str(&arguments);
-        name.len() + arguments.len()
+        (name.len() + arguments.len()).cast_signed()
     }
 
-    fn add_audio(&mut self, audio: Value<'_>) -> usize {
+    fn add_audio(&mut self, audio: Value<'_>) -> isize {
         if audio.kind() != Kind::Object {
             return 0;
         }
@@ -235,12 +250,12 @@ impl Choice {
             };
             let text = value.as_str().unwrap_or_default();
             grows.push_str(&text);
-            more += text.len();
+            more += text.len().cast_signed();
         }
         more
     }
 
-    fn add_logprobs(&mut self, logprobs: Value<'_>) -> usize {
+    fn add_logprobs(&mut self, logprobs: Value<'_>) -> isize {
         if logprobs.kind() != Kind::Object {
             return 0;
         }
@@ -257,8 +272,8 @@ impl Choice {
     }
 }
 
-fn push(held: &mut Option<String>, text: Option<Cow<'_, str>>) -> usize {
+fn push(held: &mut Option<String>, text: Option<Cow<'_, str>>) -> isize {
     let Some(text) = text else { return 0 };
     held.get_or_insert_default().push_str(&text);
-    text.len()
+    text.len().cast_signed()
 }

@@ -5,6 +5,7 @@
 //! choice's `error`; a Responses `error`, `response.failed` or `response.incomplete` event; and the same as
 //! the first item of an array, as Gemini sends its error documents.
 
+use crate::chat::body::write_text;
 use crate::json::{Kind, Value};
 
 /// An error as the provider told it.
@@ -53,10 +54,9 @@ impl ProviderError {
         match kind.and_then(Value::as_str).as_deref() {
             Some("error") => return Some(Self::of(document)),
             Some("response.failed" | "response.incomplete") => {
-                let response = response?;
-                let error = response.get("error").filter(|error| error.is_truthy());
-                let details = response.get("incomplete_details").filter(|details| details.is_truthy());
-                return Some(Self::of(error.or(details).unwrap_or(response)));
+                let said = |key| response.and_then(|response| response.get(key)).filter(|it| it.is_truthy());
+                let said = said("error").or_else(|| said("incomplete_details"));
+                return Some(Self::of(said.or(response).unwrap_or(document)));
             }
             _ => {}
         }
@@ -66,6 +66,14 @@ impl ProviderError {
         let in_choice =
             |choice: Value<'_>| choice.get("error").filter(|error| error.is_truthy()).map(Self::of);
         choices?.items().find_map(in_choice)
+    }
+
+    /// The error that an event of type "error" reports whose data is no JSON.
+    #[must_use]
+    pub fn of_text(text: &str) -> Self {
+        let mut raw = String::new();
+        write_text(&mut raw, text);
+        Self { message: text.into(), kind: None, code: None, raw: raw.into() }
     }
 
     fn of(error: Value<'_>) -> Self {

@@ -3,42 +3,64 @@
 //! The rule, wherever they stand: the last value that is not null counts. Nothing is added up or merged,
 //! because nobody knows how. `obfuscation` is left out: it is padding against observers of packet sizes.
 
+use std::collections::HashMap;
+
 use crate::json::Value;
 
 /// Raw JSON values by key, in the order in which the keys first came.
 #[derive(Clone, Debug, Default)]
-pub struct Extras(Vec<(Box<str>, Box<str>)>);
+pub struct Extras {
+    fields: Vec<(Box<str>, Box<str>)>,
+    /// Where a key is, once there are too many to look through.
+    places: HashMap<Box<str>, usize>,
+}
+
+/// Providers add a handful of fields; a hostile one may add a million.
+const LOOKED_THROUGH: usize = 16;
 
 impl Extras {
-    /// Takes a field of a chunk; returns how many more bytes are held.
-    pub fn set(&mut self, key: &str, value: Value<'_>) -> usize {
+    /// Takes a field of a chunk; returns by how many bytes what is held has grown.
+    pub fn set(&mut self, key: &str, value: Value<'_>) -> isize {
         if value.is_null() || key == "obfuscation" {
             return 0;
         }
         let raw = value.raw();
-        match self.0.iter_mut().find(|(known, _)| **known == *key) {
-            Some((_, held)) if **held == *raw => 0,
-            Some((_, held)) => {
-                let more = raw.len().saturating_sub(held.len());
+        if let Some(at) = self.place(key) {
+            let held = &mut self.fields[at].1;
+            let growth = raw.len().cast_signed() - held.len().cast_signed();
+            if **held != *raw {
                 *held = raw.into();
-                more
             }
-            None => {
-                self.0.push((key.into(), raw.into()));
-                key.len() + raw.len()
+            return growth;
+        }
+        if self.fields.len() >= LOOKED_THROUGH {
+            if self.places.is_empty() {
+                let keys = self.fields.iter().map(|(key, _)| key.clone());
+                self.places = keys.zip(0..).collect();
             }
+            self.places.insert(key.into(), self.fields.len());
+        }
+        self.fields.push((key.into(), raw.into()));
+        (key.len() + raw.len()).cast_signed()
+    }
+
+    fn place(&self, key: &str) -> Option<usize> {
+        if self.places.is_empty() {
+            self.fields.iter().position(|(known, _)| **known == *key)
+        } else {
+            self.places.get(key).copied()
         }
     }
 
     /// The fields and their raw JSON.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.0.iter().map(|(key, raw)| (&**key, &**raw))
+        self.fields.iter().map(|(key, raw)| (&**key, &**raw))
     }
 
     /// Whether there is none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.fields.is_empty()
     }
 }
 
@@ -50,17 +72,17 @@ pub struct RawList {
 
 impl RawList {
     /// Appends an item; returns how many more bytes are held.
-    pub fn push(&mut self, item: Value<'_>) -> usize {
+    pub fn push(&mut self, item: Value<'_>) -> isize {
         let before = self.items.len();
         if before > 0 {
             self.items.push(',');
         }
         self.items.push_str(item.raw());
-        self.items.len() - before
+        (self.items.len() - before).cast_signed()
     }
 
     /// Appends the items of an array; returns how many more bytes are held.
-    pub fn extend(&mut self, array: Value<'_>) -> usize {
+    pub fn extend(&mut self, array: Value<'_>) -> isize {
         array.items().map(|item| self.push(item)).sum()
     }
 

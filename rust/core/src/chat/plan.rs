@@ -79,7 +79,7 @@ impl Plan {
         chunk: Value<'_>,
         changed: &[u32],
         choices: &mut [(u64, Choice)],
-    ) -> Option<usize> {
+    ) -> Option<isize> {
         let known = |node: &u32| *node as usize == self.node || Some(*node as usize) == self.padding;
         if !changed.iter().all(known) {
             return None;
@@ -89,7 +89,7 @@ impl Plan {
         Some(match self.target {
             Target::Content => {
                 choice.content.get_or_insert_default().push_str(&text);
-                text.len()
+                text.len().cast_signed()
             }
             Target::Reasoning => choice.reasoning.push(&text),
             Target::Arguments(call) => choice.tool_calls.add_arguments(call, &text)?,

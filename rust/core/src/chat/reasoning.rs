@@ -7,6 +7,8 @@
 //! Details with one type and index are one block. Of its fields, `text` and `summary` grow by each fragment;
 //! of the others the last value that is not null counts, so a signature that comes alone at the end is kept.
 
+use std::collections::HashMap;
+
 use crate::chat::Extras;
 use crate::json::{Kind, Value};
 
@@ -30,13 +32,15 @@ pub struct Reasoning {
     pub text: Option<String>,
     /// The blocks so far, in the order in which they first came.
     pub details: Vec<Detail>,
+    /// The place of a block by its type and index.
+    places: HashMap<(Box<str>, Option<u64>), usize>,
 }
 
 impl Reasoning {
     /// Appends plain text; returns how many more bytes are held.
-    pub fn push(&mut self, text: &str) -> usize {
+    pub fn push(&mut self, text: &str) -> isize {
         self.text.get_or_insert_default().push_str(text);
-        text.len()
+        text.len().cast_signed()
     }
 
     /// Takes the three fields of a delta; returns how many more bytes are held.
@@ -45,7 +49,7 @@ impl Reasoning {
         reasoning: Option<Value<'_>>,
         reasoning_content: Option<Value<'_>>,
         details: Option<Value<'_>>,
-    ) -> usize {
+    ) -> isize {
         let mut more = 0;
         let first = reasoning.and_then(Value::as_str).filter(|text| !text.is_empty());
         let second = reasoning_content.and_then(Value::as_str).filter(|text| !text.is_empty());
@@ -60,7 +64,7 @@ impl Reasoning {
         more
     }
 
-    fn add_detail(&mut self, fragment: Value<'_>, plain: bool) -> usize {
+    fn add_detail(&mut self, fragment: Value<'_>, plain: bool) -> isize {
         if fragment.kind() != Kind::Object {
             return 0;
         }
@@ -68,12 +72,15 @@ impl Reasoning {
         let index = fragment.get("index").and_then(Value::as_index);
         let mut more = 0;
         let mut texts = String::new();
-        // The newest block first: fragments follow their block, and a long list is not searched through.
-        let known = self.details.iter().rposition(|block| *block.kind == *kind && block.index == index);
-        let at = known.unwrap_or_else(|| {
-            self.details.push(Detail { kind: (*kind).into(), index, ..Detail::default() });
-            self.details.len() - 1
-        });
+        // Fragments follow their block, so the newest is nearly always the one.
+        let newest = self.details.last().filter(|block| *block.kind == *kind && block.index == index);
+        let at = match newest {
+            Some(_) => self.details.len() - 1,
+            None => *self.places.entry(((*kind).into(), index)).or_insert_with(|| {
+                self.details.push(Detail { kind: (*kind).into(), index, ..Detail::default() });
+                self.details.len() - 1
+            }),
+        };
         let block = &mut self.details[at];
         for (key, value) in fragment.members() {
             let grows = match &*key {
@@ -86,7 +93,7 @@ impl Reasoning {
             };
             if let Some(text) = value.as_str() {
                 grows.get_or_insert_default().push_str(&text);
-                more += text.len();
+                more += text.len().cast_signed();
                 texts.push_str(&text);
             }
         }

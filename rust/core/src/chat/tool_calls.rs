@@ -5,9 +5,10 @@
 //! that fits, with "starts a value" for arguments that begin with a bracket, and "whole" for arguments whose
 //! brackets are closed:
 //!
-//! 1. An id that is known, at this index or without one on either side: that call, unless the fragment also
-//!    names a function, starts a value, and the call's arguments are whole: then a new call. A known id at
-//!    another index: with a name a new call, else that call.
+//! 1. An id that is known: of the call at this index, if that came under it, else of the call that came under
+//!    it first. At this index, or without one on either side: that call, unless the fragment also names a
+//!    function, starts a value, and the call's arguments are whole: then a new call. At another index: with a
+//!    name a new call, else that call.
 //! 2. An id that is new: where the index is taken and the fragment has no name, the call there, under another
 //!    id from now on; also where the call there has no id yet and no other name. Else a new call.
 //! 3. No id but an index: the newest call there, unless the fragment has a name, the call has one too, its
@@ -88,6 +89,8 @@ pub struct ToolCall {
     index: Option<u64>,
     /// The id that the provider sent first, if it is this call's own.
     pub id: Option<Box<str>>,
+    /// An id of its own, for a call that has none: made when the call begins, so that it does not change.
+    pub generated_id: Box<str>,
     /// `type` as sent; empty stands for "function".
     pub kind: Box<str>,
     /// Whether the call has a `custom` part, whose input is free text, instead of a `function`.
@@ -100,6 +103,8 @@ pub struct ToolCall {
     /// Fields of the `function` or `custom` part that nobody interprets.
     pub function_extras: Extras,
     repairs: Repairs,
+    /// The id under which it came, if another call has it.
+    shared_id: Option<Box<str>>,
     whole: Completeness,
     /// The brackets of the arguments are closed, but they are no JSON value: not to be read again.
     broken: bool,
@@ -110,6 +115,10 @@ pub struct ToolCall {
 }
 
 impl ToolCall {
+    fn has_id(&self, id: &str) -> bool {
+        self.id.as_deref() == Some(id) || self.shared_id.as_deref() == Some(id)
+    }
+
     /// Whether anything is known of the call: a header without name and arguments is no call.
     fn says_anything(&self) -> bool {
         !self.name.is_empty() || !self.arguments.is_empty()
@@ -173,7 +182,7 @@ pub struct ToolCalls {
     calls: Vec<ToolCall>,
     /// The newest call at an index.
     by_index: HashMap<u64, usize>,
-    /// The call that has or had an id.
+    /// The call that first came under an id, as its own or as a later one.
     by_id: HashMap<Box<str>, usize>,
     /// The call to which the last fragment went.
     touched: Option<usize>,
@@ -187,8 +196,15 @@ impl ToolCalls {
     }
 
     /// Takes the `tool_calls` of a delta; returns how many more bytes are held.
-    pub fn add(&mut self, list: Value<'_>) -> usize {
+    pub fn add(&mut self, list: Value<'_>) -> isize {
         list.items().filter(|item| item.kind() == Kind::Object).map(|item| self.add_fragment(item)).sum()
+    }
+
+    /// Gives ids to the calls from `first` on that came without one, in case none comes.
+    pub(super) fn generate_ids(&mut self, first: usize, id_of: impl Fn(usize) -> Box<str>) {
+        for call in self.calls[first..].iter_mut().filter(|call| call.id.is_none()) {
+            call.generated_id = id_of(call.ordinal);
+        }
     }
 
     /// The call to which the last fragment went, as a place for [`add_arguments`](Self::add_arguments).
@@ -198,7 +214,7 @@ impl ToolCalls {
 
     /// Takes a fragment that has nothing but arguments, for a call that is known; returns how many more bytes
     /// are held.
-    pub(super) fn add_arguments(&mut self, at: usize, text: &str) -> Option<usize> {
+    pub(super) fn add_arguments(&mut self, at: usize, text: &str) -> Option<isize> {
         let call = self.calls.get_mut(at)?;
         if call.reported {
             call.repairs.add(Repair::ChangedAfterReported);
@@ -236,7 +252,7 @@ impl ToolCalls {
         order
     }
 
-    fn add_fragment(&mut self, item: Value<'_>) -> usize {
+    fn add_fragment(&mut self, item: Value<'_>) -> isize {
         let (mut id, mut index, mut kind, mut function, mut custom) = (None, None, None, None, None);
         for (key, value) in item.members() {
             match &*key {
@@ -259,13 +275,17 @@ impl ToolCalls {
             }
         }
         let starts_value = arguments.is_some_and(|value| match value.kind() {
-            Kind::String => starts_value(&value.raw()[1..]),
+            Kind::String => value.as_str().is_some_and(|text| starts_value(&text)),
             _ => true,
         });
         let fragment = Fragment { id, index, name, arguments, starts_value };
+        let ids = self.by_id.len();
         let at = self.place(&fragment);
         self.touched = Some(at);
         let mut more = 0;
+        if self.by_id.len() > ids {
+            more += fragment.id.as_deref().map_or(0, str::len).cast_signed();
+        }
         let call = &mut self.calls[at];
         if call.reported {
             call.repairs.add(Repair::ChangedAfterReported);
@@ -300,7 +320,8 @@ impl ToolCalls {
         let begins_anew = |call: &ToolCall| named && starts_value && call.whole.is_whole();
 
         if let Some(id) = fragment.id.as_deref() {
-            if let Some(&at) = self.by_id.get(id) {
+            let here = there.filter(|&at| self.calls[at].has_id(id));
+            if let Some(at) = here.or_else(|| self.by_id.get(id).copied()) {
                 let call = &self.calls[at];
                 let elsewhere = index.is_some() && call.index.is_some() && index != call.index;
                 return if (elsewhere && named) || (!elsewhere && begins_anew(call)) {
@@ -357,9 +378,10 @@ impl ToolCalls {
         let mut call = ToolCall { ordinal: at, index: fragment.index, ..ToolCall::default() };
         if let Some(id) = fragment.id.as_deref() {
             // An id that another call has stays that call's: this one gets its own at the end.
-            if !self.by_id.contains_key(id) {
-                self.by_id.insert(id.into(), at);
+            if *self.by_id.entry(id.into()).or_insert(at) == at {
                 call.id = Some(id.into());
+            } else {
+                call.shared_id = Some(id.into());
             }
         }
         if let Some(index) = fragment.index
@@ -373,7 +395,7 @@ impl ToolCalls {
 }
 
 impl ToolCall {
-    fn add_name(&mut self, fragment: &Fragment<'_>) -> usize {
+    fn add_name(&mut self, fragment: &Fragment<'_>) -> isize {
         let Some(name) = fragment.name.as_deref() else { return 0 };
         if self.name.is_empty() {
             if !self.arguments.is_empty() {
@@ -386,10 +408,10 @@ impl ToolCall {
             }
         }
         self.name.push_str(name);
-        name.len()
+        name.len().cast_signed()
     }
 
-    fn add_arguments(&mut self, fragment: &Fragment<'_>) -> usize {
+    fn add_arguments(&mut self, fragment: &Fragment<'_>) -> isize {
         let Some(value) = fragment.arguments else { return 0 };
         let (text, is_text) = match value.as_str() {
             Some(text) => (text, true),
@@ -398,7 +420,7 @@ impl ToolCall {
         self.add_text(&text, is_text, fragment.name.is_some())
     }
 
-    fn add_text(&mut self, text: &str, is_text: bool, named: bool) -> usize {
+    fn add_text(&mut self, text: &str, is_text: bool, named: bool) -> isize {
         if text.is_empty() {
             return 0;
         }
@@ -415,7 +437,10 @@ impl ToolCall {
         self.placeholder = !is_text && text == "{}";
         self.broken = false;
         self.arguments.push_str(text);
-        self.whole.push(text);
-        text.len()
+        if !self.custom {
+            // Free text is never whole.
+            self.whole.push(text);
+        }
+        text.len().cast_signed()
     }
 }

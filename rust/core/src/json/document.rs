@@ -8,10 +8,15 @@
 //! What is valid is what orjson takes: beyond the grammar, no lone surrogate in an escape (jiter's rule too),
 //! no number beyond a double, no more than 1,024 levels. Of a key that stands twice, the last value counts.
 
+use std::collections::HashSet;
+
 use jiter::{Jiter, JiterError, Peek};
 use memchr::memchr;
 
 use super::value::{Kind, Value};
+
+/// The keys of objects up to this size are compared with each other, those of larger ones go into a set.
+const COMPARED: usize = 32;
 
 /// orjson's limit.
 const MAX_DEPTH: usize = 1024;
@@ -58,6 +63,8 @@ pub struct Document {
     open: Vec<u32>,
     /// Whether a backslash stands anywhere in the text.
     pub(super) has_escapes: bool,
+    /// Whether an object has a key twice. Hardly any text does, so it is found out once.
+    pub(super) has_duplicates: bool,
 }
 
 impl Document {
@@ -73,13 +80,16 @@ impl Document {
             return Err(Invalid);
         }
         self.has_escapes = memchr(b'\\', text.as_bytes()).is_some();
-        self.fill(text)
+        self.has_duplicates = false;
+        self.fill(text)?;
+        self.has_duplicates = self.finds_duplicates(text);
+        Ok(())
     }
 
     /// The outermost value of the text that was read last.
     #[must_use]
     pub fn root<'d>(&'d self, text: &'d str) -> Value<'d> {
-        Value::root(self, text)
+        Value::node(self, text, 0)
     }
 
     /// How many bytes of memory it keeps for the next text.
@@ -98,6 +108,19 @@ impl Document {
         // As much memory as it takes, and no more: it is kept as long as the stream lasts.
         self.nodes = other.nodes.as_slice().into();
         self.has_escapes = other.has_escapes;
+        self.has_duplicates = other.has_duplicates;
+    }
+
+    fn finds_duplicates(&self, text: &str) -> bool {
+        (0..self.nodes.len()).map(|number| Value::node(self, text, number)).any(|object| {
+            let count = object.all_members().count();
+            if count <= COMPARED {
+                let members = || object.all_members().map(|(key, _)| key);
+                return members().enumerate().any(|(n, key)| members().take(n).any(|other| other == key));
+            }
+            let mut keys = HashSet::with_capacity(count);
+            object.all_members().any(|(key, _)| !keys.insert(key))
+        })
     }
 
     /// The scalar in which, or right behind which, a place of the text is: its node and its span. A string has
@@ -146,6 +169,9 @@ impl Document {
             let number = self.nodes.len();
             let start = position(json.current_index());
             self.nodes.push(Node { key, value: Span { start, end: start }, next: 0 });
+            if matches!(peek, Peek::Array | Peek::Object) && self.open.len() == MAX_DEPTH {
+                return Err(Invalid);
+            }
             let first = match peek {
                 Peek::Array => json.known_array()?.map(|peek| (Span::default(), peek)),
                 Peek::Object => match json.next_object_bytes()?.map(|key| span(text, key)) {
@@ -158,9 +184,6 @@ impl Document {
                 }
             };
             if let Some((first_key, first_peek)) = first {
-                if self.open.len() == MAX_DEPTH {
-                    return Err(Invalid);
-                }
                 self.open.push(position(number));
                 (key, peek) = (first_key, first_peek);
                 continue;

@@ -1,6 +1,7 @@
 //! A value of a document: what kind it is, what is in it, and its text decoded when asked for.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 
 use jiter::Jiter;
 use memchr::memchr;
@@ -46,18 +47,18 @@ pub struct Value<'d> {
 }
 
 impl<'d> Value<'d> {
-    pub(super) fn root(document: &'d Document, text: &'d str) -> Self {
-        Self { document, text, number: 0 }
+    pub(super) fn node(document: &'d Document, text: &'d str, number: usize) -> Self {
+        Self { document, text, number }
     }
 
-    fn node(self) -> &'d Node {
+    fn entry(self) -> &'d Node {
         &self.document.nodes[self.number]
     }
 
     /// The value as it stands in the text.
     #[must_use]
     pub fn raw(self) -> &'d str {
-        let span = self.node().value;
+        let span = self.entry().value;
         &self.text[span.start as usize..span.end as usize]
     }
 
@@ -76,7 +77,7 @@ impl<'d> Value<'d> {
     /// Where in the text it begins, in bytes.
     #[must_use]
     pub fn start(self) -> usize {
-        self.node().value.start as usize
+        self.entry().value.start as usize
     }
 
     /// Whether it is the outermost value of its text.
@@ -88,7 +89,7 @@ impl<'d> Value<'d> {
     /// What kind of value it is: its first byte tells.
     #[must_use]
     pub fn kind(self) -> Kind {
-        Kind::of(self.text.as_bytes()[self.node().value.start as usize])
+        Kind::of(self.text.as_bytes()[self.entry().value.start as usize])
     }
 
     /// Whether it is `null`.
@@ -97,12 +98,22 @@ impl<'d> Value<'d> {
         self.kind() == Kind::Null
     }
 
-    /// The members of an object with their keys decoded, in order; nothing for other kinds. A key may stand
-    /// more than once: the last one counts.
+    /// The members of an object with their keys decoded, in order; nothing for other kinds. Of a key that
+    /// stands more than once, only the last.
     pub fn members(self) -> impl Iterator<Item = (Cow<'d, str>, Value<'d>)> {
+        let mut last = HashMap::new();
+        if self.document.has_duplicates {
+            last.extend(self.all_members().map(|(key, value)| (key, value.number)));
+        }
+        self.all_members()
+            .filter(move |(key, value)| last.get(key).is_none_or(|&number| number == value.number))
+    }
+
+    /// The members of an object, those that do not count included.
+    pub(super) fn all_members(self) -> impl Iterator<Item = (Cow<'d, str>, Value<'d>)> {
         let object = self.kind() == Kind::Object;
         self.children().filter(move |_| object).map(|value| {
-            let key = value.node().key;
+            let key = value.entry().key;
             (value.unescape(&value.text[key.start as usize..key.end as usize]), value)
         })
     }
@@ -114,11 +125,11 @@ impl<'d> Value<'d> {
     }
 
     fn children(self) -> impl Iterator<Item = Value<'d>> {
-        let end = self.node().next as usize;
+        let end = self.entry().next as usize;
         let mut number = self.number + 1;
         std::iter::from_fn(move || {
             let child = (number < end).then_some(Value { number, ..self })?;
-            number = child.node().next as usize;
+            number = child.entry().next as usize;
             Some(child)
         })
     }
@@ -126,7 +137,7 @@ impl<'d> Value<'d> {
     /// The value of a key, if it is an object that has it.
     #[must_use]
     pub fn get(self, key: &str) -> Option<Value<'d>> {
-        self.members().filter(|(name, _)| name == key).last().map(|(_, value)| value)
+        self.all_members().filter(|(name, _)| name == key).last().map(|(_, value)| value)
     }
 
     /// The text of a string, decoded.

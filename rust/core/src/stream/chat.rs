@@ -87,6 +87,12 @@ impl ChatReader {
             return Err(exceeded);
         }
         let step = self.chunks.next_step(rest).inspect_err(|&exceeded| self.exceeded = Some(exceeded))?;
+        if let Some(Step::Malformed(malformed)) = step
+            && malformed.event == "error"
+        {
+            let text = String::from_utf8_lossy(malformed.data);
+            self.accumulator.error.get_or_insert_with(|| ProviderError::of_text(&text));
+        }
         if let Some(Step::Chunk(chunk)) = step {
             let added = match chunk.changed {
                 Some(changed) => self.accumulator.add_like_last(chunk.event, chunk.value, changed),

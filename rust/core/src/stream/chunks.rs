@@ -10,7 +10,7 @@
 use crate::LimitExceeded;
 use crate::json::{Document, Reader, Value};
 use crate::sse::{Event, EventParser};
-use crate::stream::data::{Data, DataParser, Sort};
+use crate::stream::data::{Data, DataParser, Sort, sort};
 
 /// An error document longer than this is not waited for.
 const MAX_BODY: usize = 64 * 1024;
@@ -48,6 +48,8 @@ pub struct Chunk<'p> {
 /// A payload that is no JSON.
 #[derive(Clone, Copy, Debug)]
 pub struct Malformed<'p> {
+    /// The type of the event; empty stands for "message".
+    pub event: &'p str,
     /// The payload.
     pub data: &'p [u8],
     /// Which event of the stream it came in, counted from 1.
@@ -61,7 +63,6 @@ pub struct Malformed<'p> {
 struct Lines {
     text: String,
     at: usize,
-    event: String,
     number: u64,
     offset: u64,
 }
@@ -70,12 +71,16 @@ struct Lines {
 #[derive(Debug)]
 pub struct ChunkParser {
     data: DataParser,
+    sentinel: Option<Box<str>>,
     reader: Reader,
     /// For what does not come as an event of its own.
     document: Document,
     /// A payload that was no valid UTF-8, or one of the lines.
     text: String,
+    /// The type of the event at hand, where it was no valid UTF-8.
     event: String,
+    /// The type of the event that the lines are of.
+    line_event: String,
     lines: Option<Lines>,
     /// The body so far, as long as it may be a JSON document.
     body: Option<Vec<u8>>,
@@ -89,10 +94,12 @@ impl ChunkParser {
     pub fn new(max_event_size: usize, sentinel: Option<&str>) -> Self {
         Self {
             data: DataParser::of(EventParser::new(max_event_size, b"").with_error_field(), sentinel),
+            sentinel: sentinel.map(Into::into),
             reader: Reader::default(),
             document: Document::default(),
             text: String::new(),
             event: String::new(),
+            line_event: String::new(),
             lines: None,
             body: Some(Vec::new()),
             malformed: 0,
@@ -103,10 +110,11 @@ impl ChunkParser {
     /// To be called with each chunk of the stream before it is taken apart.
     pub fn begin(&mut self, chunk: &[u8]) {
         let Some(body) = &mut self.body else { return };
-        let first = body.first().or_else(|| chunk.trim_ascii_start().first());
+        let piece = if body.is_empty() { chunk.trim_ascii_start() } else { chunk };
+        let first = body.first().or(piece.first());
         let document = matches!(first, None | Some(b'{' | b'[' | 0xEF));
-        if document && !self.data.events().is_recognised() && body.len() + chunk.len() <= MAX_BODY {
-            body.extend_from_slice(if body.is_empty() { chunk.trim_ascii_start() } else { chunk });
+        if document && !self.data.events().is_recognised() && body.len() + piece.len() <= MAX_BODY {
+            body.extend_from_slice(piece);
         } else {
             self.body = None;
         }
@@ -138,13 +146,14 @@ impl ChunkParser {
             let changed = self.reader.changed();
             return Ok(Some(Step::Chunk(Chunk { event: name, data, text, value, changed, number, offset })));
         }
-        if has_whole_line(text, &mut self.document) {
+        if has_whole_line(text, self.sentinel.as_deref(), &mut self.document) {
             let (text, event) = (text.to_owned(), name.to_owned());
-            self.lines = Some(Lines { text, at: 0, event, number, offset });
+            self.line_event = event;
+            self.lines = Some(Lines { text, at: 0, number, offset });
             return Ok(Some(Step::Nothing));
         }
         self.malformed += 1;
-        Ok(Some(Step::Malformed(Malformed { data, number, offset })))
+        Ok(Some(Step::Malformed(Malformed { event: name, data, number, offset })))
     }
 
     /// At the end of the stream: an unterminated last event, if it is a whole JSON object.
@@ -164,7 +173,7 @@ impl ChunkParser {
     /// The body as one JSON document, if it is no event stream but that.
     pub fn body(&mut self) -> Option<Chunk<'_>> {
         let body = self.body.take().filter(|_| !self.data.events().is_recognised())?;
-        self.text = String::from_utf8(body).ok()?;
+        self.text = String::from_utf8_lossy(&body).into_owned();
         let text = self.text.trim_start_matches('\u{feff}').trim();
         self.document.read(text).ok()?;
         let value = self.document.root(text);
@@ -205,7 +214,6 @@ impl ChunkParser {
         let line = rest.split('\n').next().unwrap_or_default();
         self.text.clear();
         self.text.push_str(line);
-        self.event.clone_from(&lines.event);
         let (number, offset) = (lines.number, lines.offset);
         lines.at += line.len() + 1;
         if lines.at >= lines.text.len() {
@@ -221,7 +229,7 @@ impl ChunkParser {
         }
         if self.document.read(&self.text).is_ok() {
             let value = self.document.root(&self.text);
-            let (event, text) = (&*self.event, &*self.text);
+            let (event, text) = (&*self.line_event, &*self.text);
             return Step::Chunk(Chunk {
                 event,
                 data: text.as_bytes(),
@@ -233,7 +241,7 @@ impl ChunkParser {
             });
         }
         self.malformed += 1;
-        Step::Malformed(Malformed { data: self.text.as_bytes(), number, offset })
+        Step::Malformed(Malformed { event: &self.line_event, data: self.text.as_bytes(), number, offset })
     }
 }
 
@@ -246,8 +254,13 @@ fn decode<'a>(bytes: &'a [u8], held: &'a mut String) -> &'a str {
     held
 }
 
-/// Whether one of several lines is a JSON object by itself.
-fn has_whole_line(text: &str, document: &mut Document) -> bool {
+/// Whether one of several lines is a JSON object by itself, or the sentinel.
+fn has_whole_line(text: &str, sentinel: Option<&str>, document: &mut Document) -> bool {
     let mut lines = text.split('\n');
-    text.contains('\n') && lines.any(|line| line.trim_start().starts_with('{') && document.read(line).is_ok())
+    text.contains('\n')
+        && lines.any(|line| match sort(line.as_bytes(), sentinel) {
+            Sort::Payload => line.trim_start().starts_with('{') && document.read(line).is_ok(),
+            Sort::Nothing => false,
+            Sort::Done => true,
+        })
 }

@@ -118,7 +118,8 @@ pub(super) enum Sort {
     Done,
 }
 
-fn sort(data: &[u8], sentinel: Option<&str>) -> Sort {
+/// Sorts the data of an event.
+pub(super) fn sort(data: &[u8], sentinel: Option<&str>) -> Sort {
     // An object is by far the most common, and certainly neither of the others.
     if data.first() == Some(&b'{') && sentinel.is_none_or(|text| !text.starts_with('{')) {
         return Sort::Payload;
