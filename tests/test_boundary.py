@@ -17,6 +17,7 @@ from typing import Any
 
 import orjson
 import pytest
+
 from deltawire import EventParser, InvalidJSON, JSONParser, LimitExceeded
 
 PARSERS: dict[str, Callable[..., Any]] = {

@@ -1,7 +1,4 @@
-"""The command line: what `replay` and `events` print.
-
-What the recorded cassettes hold is found out with PyYAML and `str.split`, none of the code that is tested.
-"""
+"""`deltawire replay`: what it finds in recordings, as JSON and as a table. And what it says of itself."""
 
 from __future__ import annotations
 
@@ -14,9 +11,9 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from cassette_files import RECORDED, go_vcr, slow_interactions, vcr_py, write
+from cassette_files import RECORDED, go_vcr, vcr_py, write
 from click.testing import CliRunner
-from command import COMMAND, deltawire, lines_of
+from command import COMMAND, deltawire, document, shown, slow_facts
 
 from deltawire import __version__, cli
 
@@ -26,53 +23,12 @@ if TYPE_CHECKING:
 FOLDER = RECORDED[0].parent
 
 
-def document(*args: str | Path) -> dict[str, Any]:
-    result = CliRunner().invoke(cli.cli, ["replay", "--json", *map(str, args)], catch_exceptions=False)
-    assert (result.exit_code, result.stderr) == (0, "")
-    parsed: dict[str, Any] = json.loads(result.stdout)
-    return parsed
-
-
-def table(*args: str | Path, columns: int = 160) -> list[str]:
-    result = CliRunner(env={"COLUMNS": str(columns)}).invoke(
-        cli.cli, ["replay", *map(str, args)], catch_exceptions=False
-    )
-    assert (result.exit_code, result.stderr) == (0, "")
-    return result.stdout.splitlines()
-
-
-def slow_facts(path: Path) -> list[dict[str, Any]]:
-    facts = []
-    for index, interaction in enumerate(slow_interactions(path)):
-        body: str = interaction["response"]["body"]
-        data = [line.removeprefix("data: ") for line in body.split("\n") if line.startswith("data: ")]
-        chunks = [json.loads(text) for text in data if text != "[DONE]"]
-        reasons = [choice["finish_reason"] for chunk in chunks for choice in chunk["choices"]]
-        facts.append(
-            {
-                "file": str(path),
-                "interaction": index,
-                "provider": interaction["request"]["url"].split("/")[2],
-                "status": 200,
-                "bytes": len(body.encode()),
-                "skipped": None,
-                "model": chunks[-1]["model"],
-                "events": len(data),
-                "malformed": 0,
-                "done": data[-1] == "[DONE]",
-                "finish_reasons": [[reason for reason in reasons if reason][-1]],
-            }
-        )
-    return facts
-
-
-# replay
-
-
 def test_replay_tells_what_the_recorded_cassettes_hold() -> None:
     told = document(FOLDER)
     facts = [fact for path in RECORDED for fact in slow_facts(path)]
+    completions = [fact.pop("completion") for fact in told["interactions"]]
     assert told["interactions"] == facts
+    assert [completion["model"] for completion in completions] == [fact["model"] for fact in facts]
     summary = told["summary"]
     assert summary["files"] == len(RECORDED) == 5
     assert summary["interactions"] == len(facts)
@@ -80,6 +36,7 @@ def test_replay_tells_what_the_recorded_cassettes_hold() -> None:
     assert summary["bytes"] == sum(fact["bytes"] for fact in facts)
     assert (summary["skipped"], summary["malformed"]) == (0, 0)
     assert (summary["split"], summary["repeat"]) == ("event", 1)
+    assert summary["timed"] == "ChatAccumulator: feed and close"
     assert summary["events_per_second"] == pytest.approx(summary["events"] / summary["seconds"])
     assert summary["megabytes_per_second"] == pytest.approx(summary["bytes"] / summary["seconds"] / 1e6)
 
@@ -99,36 +56,48 @@ def test_repeating_changes_the_rate_and_no_count() -> None:
     assert summary["events_per_second"] == pytest.approx(20 * summary["events"] / summary["seconds"])
 
 
-def test_the_table_has_a_row_for_each_interaction_and_a_line_for_all() -> None:
-    lines = table(FOLDER)
+def test_the_table_has_a_row_for_each_interaction_and_below_it_is_the_sum() -> None:
+    _, (heading, rule, *rows), total = shown(FOLDER)
     facts = [fact for path in RECORDED for fact in slow_facts(path)]
-    heading, rule, *rows, empty, summary = lines
-    assert heading.split() == ["file", "provider", "model", "events", "bytes", "finish", "[DONE]"]
-    assert (set(rule), empty) == ({"─"}, "")
+    assert heading.split() == ["file", "provider", "model", "events", "bytes", "finish", "end"]
+    assert set(rule) == {"─"}
     assert len(rows) == len(facts)
     for row, fact in zip(rows, facts, strict=True):
         expected = [fact["provider"], fact["model"], str(fact["events"]), f"{fact['bytes']:,}"]
-        expected += [*fact["finish_reasons"], "yes"]
+        expected += [*fact["finish_reasons"], "done"]
         if fact["interaction"] == 0:
             expected.insert(0, os.path.basename(fact["file"]))
         assert row.split() == expected
     events, size = sum(fact["events"] for fact in facts), sum(fact["bytes"] for fact in facts)
+    assert total[0] == f"10 interactions in 5 files: {events:,} events, {size:,} bytes"
     rates = re.fullmatch(
-        rf"10 interactions in 5 files: {events:,} events, {size:,} bytes, ([\d,]+) events/s, ([\d,.]+) MB/s",
-        summary,
+        r"ChatAccumulator: feed and close, event by event: ([\d,]+) events/s, ([\d,.]+) MB/s", total[1]
     )
     assert rates
     assert float(rates[1].replace(",", "")) > 0
 
 
+@pytest.mark.parametrize(
+    ("args", "words"),
+    [
+        (["--split", "line"], "line by line"),
+        (["--split", "random", "--repeat", "2000"], "in random pieces, 2,000 times"),
+        (["--split", "64"], "64 bytes at a time"),
+    ],
+)
+def test_the_sum_tells_how_the_bodies_were_fed(args: list[str], words: str) -> None:
+    _, _, total = shown(*args, RECORDED[2])
+    assert total[1].startswith(f"ChatAccumulator: feed and close, {words}: ")
+
+
 @pytest.mark.parametrize("columns", [80, 160])
-def test_the_table_fits_the_terminal_and_loses_nothing(columns: int) -> None:
-    lines = table(FOLDER, columns=columns)
-    assert max(map(len, lines[:-1])) <= columns
-    text = "".join(line[:14].strip() for line in lines)
+def test_what_is_shown_fits_the_terminal_and_the_table_loses_nothing(columns: int) -> None:
+    messages, table, total = shown(FOLDER, columns=columns)
+    assert max(len(line) for lines in [*messages, table, total] for line in lines) <= columns
+    text = "".join(line[:14].strip() for line in table)
     for path in RECORDED:
         assert columns == 160 or path.name in text
-    assert "…" not in "".join(lines)
+    assert "…" not in "".join(table)
 
 
 def test_without_a_terminal_a_row_is_not_folded() -> None:
@@ -149,7 +118,7 @@ def test_a_folder_means_the_cassettes_in_it_and_below_in_order(tmp_path: Path) -
         str(tmp_path / name) for name in ("a.yaml/c.json", "b/y.YML", "z.yaml", "z.yaml")
     ]
     assert told["summary"]["files"] == 4
-    rows = table(tmp_path)[2:5]
+    _, (_, _, *rows), _ = shown(tmp_path)
     assert [row.split()[0] for row in rows] == ["a.yaml/c.json", "b/y.YML", "z.yaml"]
 
 
@@ -184,16 +153,52 @@ def test_responses_that_are_no_event_stream_are_listed_and_passed_over(tmp_path:
         None,
     ]
     assert [fact["events"] for fact in told["interactions"]] == [0, 0, 0, 0, 1, 1]
+    assert [fact["end"] for fact in told["interactions"]] == [
+        None,
+        None,
+        None,
+        "empty",
+        "truncated",
+        "truncated",
+    ]
     assert told["summary"]["skipped"] == 3
-    lines = table(path)
-    assert "no event stream: application/json" in lines[2]
-    assert lines[-1].startswith("6 interactions (3 skipped) in 1 file: 2 events, ")
+    messages, table, total = shown(path)
+    assert messages[0] == [
+        "mixed.json[0]  api.example.com",
+        "  skipped    no event stream: application/json",
+    ]
+    assert table[2].split() == ["mixed.json", "api.example.com", "-", "-", "2", "-", "skipped"]
+    assert total[0] == "6 interactions (3 skipped) in 1 file: 2 events, 27 bytes"
 
 
 def test_a_cassette_without_any_event_stream_has_no_rate(tmp_path: Path) -> None:
     path = write(tmp_path, vcr_py({"string": "{}"}), "a.json")
     assert document(path)["summary"]["events_per_second"] is None
-    assert table(path)[-1] == "1 interaction (1 skipped) in 1 file: 0 events, 0 bytes"
+    assert shown(path)[2] == ["1 interaction (1 skipped) in 1 file: 0 events, 0 bytes"]
+
+
+def test_an_error_document_in_the_place_of_a_stream_is_told(tmp_path: Path) -> None:
+    error = {"message": "too\n much", "type": "rate_limit", "code": 429}
+    document_of = {"headers": {"content-type": ["application/json"]}, "status": {"code": 429, "message": ""}}
+    path = write(
+        tmp_path,
+        interactions({**document_of, "body": {"string": json.dumps({"error": error}, indent=1)}}),
+        "a.json",
+    )
+    (fact,) = document(path)["interactions"]
+    assert fact["skipped"] == "no event stream: application/json"
+    assert (fact["end"], fact["status"]) == ("error", 429)
+    assert fact["error"] == {**error, "raw": error}
+    assert (fact["completion"], fact["tool_calls"], fact["finish_reasons"]) == (None, [], [])
+    (message,), table, _ = shown(path)
+    assert message == [
+        "a.json[0]  api.example.com  HTTP 429",
+        "  error      rate_limit, 429: too",
+        "              much",
+        "  end        error: the provider reported an error",
+        "  skipped    no event stream: application/json",
+    ]
+    assert table[2].split()[-1] == "error"
 
 
 def test_unusual_streams_are_described_as_far_as_they_go(tmp_path: Path) -> None:
@@ -203,35 +208,37 @@ def test_unusual_streams_are_described_as_far_as_they_go(tmp_path: Path) -> None
         {"model": " ", "choices": [3, {"finish_reason": 1}, {"index": 1, "finish_reason": "stop"}]},
         {
             "model": "\x1b[31m[bold]",
-            "choices": [{"finish_reason": "length"}, {"index": 1, "finish_reason": ""}],
+            "choices": [{"finish_reason": "length"}, {"index": 1, "finish_reason": ""}, {"index": 2}],
         },
     ]
     body = "".join(f"data: {json.dumps(value)}\n\n" for value in values) + "data: {cut\n\n"
     path = write(tmp_path, go_vcr(json.dumps(body)).replace("https://api", "https://["), "a.yaml")
     (fact,) = document(path)["interactions"]
     assert fact["model"] == "\x1b[31m[bold]"
-    assert fact["finish_reasons"] == ["length", "stop"]
+    assert fact["finish_reasons"] == ["length", "stop", None]
     assert (fact["events"], fact["malformed"], fact["done"], fact["provider"]) == (5, 1, False, "")
-    lines = table(path)
-    assert lines[0].split()[-1] == "malformed"
-    assert lines[2].split() == [
+    _, table, _ = shown(path)
+    assert table[0].split()[-1] == "malformed"
+    expected = [
         "a.yaml",
         "-",
         "\ufffd[31m[bold]",
         "5",
         f"{len(body)}",
         "length,",
-        "stop",
-        "no",
+        "stop,",
+        "-",
+        "truncated",
         "1",
     ]
+    assert table[2].split() == expected
 
 
 def test_a_stream_that_was_cut_counts_its_last_object_as_the_parser_does(tmp_path: Path) -> None:
     path = write(tmp_path, vcr_py({"string": 'data: {"model": "m"}'}))
     (fact,) = document(path)["interactions"]
     assert fact["model"] == "m"
-    assert fact["done"] is False
+    assert (fact["done"], fact["end"]) == (False, "truncated")
 
 
 def test_json_is_all_that_stdout_has() -> None:
@@ -284,72 +291,6 @@ def test_a_bar_is_taken_away_before_an_error_is_told(monkeypatch: pytest.MonkeyP
     assert terminal.getvalue().count("\x1b[?25l") == terminal.getvalue().count("\x1b[?25h") == 1
 
 
-# events
-
-
-BODY = b'id: 7\r\nevent: greeting\r\ndata: \xc3\xa9\r\ndata: "two"\r\n\r\nretry: 5\ndata: [DONE]\n\n: bye\n\n'
-LINES = [
-    {"event": "greeting", "data": '\xe9\n"two"', "id": "7", "retry": None},
-    {"event": "message", "data": "[DONE]", "id": "7", "retry": 5},
-]
-
-
-def test_events_prints_each_event_of_a_file_on_a_line(tmp_path: Path) -> None:
-    path = tmp_path / "body.txt"
-    path.write_bytes(BODY)
-    result = deltawire("events", path)
-    assert (result.returncode, result.stderr) == (0, b"")
-    assert lines_of(result.stdout) == LINES
-
-
-@pytest.mark.parametrize("args", [("events",), ("events", "-")])
-def test_events_reads_stdin_without_a_file(args: tuple[str, ...]) -> None:
-    result = deltawire(*args, stdin=BODY)
-    assert (result.returncode, result.stderr) == (0, b"")
-    assert lines_of(result.stdout) == LINES
-    assert lines_of(CliRunner().invoke(cli.cli, args, input=BODY).stdout_bytes) == LINES
-
-
-def test_events_of_a_recorded_body_are_its_data_lines() -> None:
-    body: str = slow_interactions(RECORDED[0])[0]["response"]["body"]
-    result = deltawire("events", stdin=body.encode())
-    assert [line["data"] for line in lines_of(result.stdout)] == [
-        line.removeprefix("data: ") for line in body.split("\n") if line
-    ]
-
-
-def test_an_event_is_printed_before_the_next_one_has_come() -> None:
-    process = subprocess.Popen([*COMMAND, "events"], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-    with process:
-        assert process.stdin
-        assert process.stdout
-        for number in range(3):
-            process.stdin.write(b"data: %d\n\n" % number)
-            process.stdin.flush()
-            assert json.loads(process.stdout.readline())["data"] == str(number)
-        process.stdin.close()
-        assert process.stdout.read() == b""
-    assert process.returncode == 0
-
-
-def test_an_empty_body_has_no_events() -> None:
-    result = deltawire("events")
-    assert (result.returncode, result.stdout, result.stderr) == (0, b"", b"")
-
-
-@pytest.mark.parametrize("body", [b": ping\n\n", b"retry: 5\n\n", b"id: 5\n\n", b"\xef\xbb\xbf:\n"])
-def test_a_stream_without_events_is_a_stream(body: bytes) -> None:
-    result = deltawire("events", stdin=body)
-    assert (result.returncode, result.stdout, result.stderr) == (0, b"", b"")
-
-
-def test_a_body_that_ends_within_an_event_is_noted() -> None:
-    result = deltawire("events", stdin=b"data: a\n\ndata: secret")
-    assert result.returncode == 0
-    assert [line["data"] for line in lines_of(result.stdout)] == ["a"]
-    assert result.stderr == b"deltawire: stdin ends within an event, which is not shown\n"
-
-
 # What it says of itself
 
 
@@ -362,7 +303,7 @@ def test_the_version_is_that_of_the_package() -> None:
     ("command", "words"),
     [
         ([], ["replay", "events", "--version"]),
-        (["replay"], ["PATH", "--split", "--repeat", "--json"]),
+        (["replay"], ["PATH", "--full", "--output", "--split", "--repeat", "--json"]),
         (["events"], ["FILE", "stdin"]),
     ],
 )

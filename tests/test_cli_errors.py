@@ -61,6 +61,8 @@ def test_an_event_over_the_limit_in_a_cassette_is_bad_input(tmp_path: Path) -> N
         (("replay", "--split", "events", "."), "'--split': give event, line, random or a number of bytes"),
         (("replay", "--split", "9" * 30, "."), "'--split': give event, line, random or a number of bytes"),
         (("replay", "--repeat", "0", "."), "'--repeat'"),
+        (("replay", "--output", "text.txt", str(RECORDED[0])), "'--output': Directory 'text.txt' is a file"),
+        (("replay", "--output", "text.txt/a", str(RECORDED[0])), "text.txt/a: Not a directory"),
         (("replay", "--jso", "."), "'--jso'"),
         (("play", "."), "'play'"),
         (("--nothing",), "'--nothing'"),
@@ -148,6 +150,18 @@ def test_an_interrupt_during_a_replay_ends_it_with_130(monkeypatch: pytest.Monke
     assert cli.run(["replay", str(FOLDER)]) == 130
 
 
+WITHOUT = """
+import sys
+
+class NotInstalled:
+    def find_spec(name, *_):
+        if name == {name!r}:
+            raise ModuleNotFoundError("No module named " + name, name=name)
+
+sys.meta_path.insert(0, NotInstalled)
+"""
+
+
 @pytest.mark.parametrize(
     ("missing", "said"),
     [
@@ -157,7 +171,7 @@ def test_an_interrupt_during_a_replay_ends_it_with_130(monkeypatch: pytest.Monke
     ],
 )
 def test_a_missing_library_is_one_line_that_names_the_extra(missing: str, said: str) -> None:
-    code = f"import sys; sys.modules[{missing!r}] = None; from deltawire.__main__ import main; main()"
+    code = WITHOUT.format(name=missing) + "from deltawire.__main__ import main; main()"
     result = subprocess.run(
         [sys.executable, "-c", code, "replay", RECORDED[0]], capture_output=True, check=False
     )

@@ -5,6 +5,7 @@ import pickle
 from typing import Any
 
 import pytest
+
 from deltawire import EventParser, InvalidJSON, ServerSentEvent
 
 EVENT_FIELDS: Any = ("add", '{"a":[1]}', "7", 5)

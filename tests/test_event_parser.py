@@ -14,9 +14,10 @@ from typing import Any, NamedTuple
 
 import pytest
 import reference
-from deltawire import EventParser, LimitExceeded
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from deltawire import EventParser, LimitExceeded
 
 VECTORS: list[dict[str, Any]] = json.loads(
     Path(__file__).with_name("vectors").joinpath("sse.json").read_text(encoding="utf-8")

@@ -16,10 +16,11 @@ import orjson
 import pytest
 import reference
 import yaml
-from deltawire import InvalidJSON, JSONParser, LimitExceeded
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from reference import Refused
+
+from deltawire import InvalidJSON, JSONParser, LimitExceeded
 
 
 class Outcome(NamedTuple):

@@ -869,5 +869,6 @@ class ToolCall(_ChatObject):
     def partial(self) -> Any:
         """Decode the arguments as far as they go, for display; None if they do not begin like JSON.
 
-        Incomplete ones may be 200 levels deep. Linear in their length. Never run a call on these: the rest may change their meaning.
+        Incomplete ones may be 200 levels deep. Linear in their length. Never run a call on these: the rest
+        may change their meaning.
         """

@@ -1,33 +1,60 @@
-"""What `deltawire replay` tells of recorded streams: a report of each, its table, its sum and its rate.
+"""What `deltawire replay` knows of recorded streams: a report of each, their sum and their rate.
 
 A body is read once, untimed, for what it says (`describe`), and then for the rate (`parse_seconds`), with
-the clock around the parser alone. The table, the JSON document and the summary are made of `Report`s only:
-whatever becomes known of a stream goes into `describe` and shows up from there.
+the clock around the accumulator alone. All that is told of a stream is what `ChatAccumulator` makes of it.
+The JSON document, the terminal and the written completions are made of `Report`s only: whatever becomes
+known of a stream goes into `describe` and shows up from there.
 
-What servers and files say is printed only after `clean`. Reading files and options is left to `cli`.
+How it looks on a terminal is left to `_show`, reading files and options to `cli`.
 """
 
 from __future__ import annotations
 
-import os
 import re
-import sys
 import time
 from dataclasses import dataclass, field
-from itertools import chain
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from deltawire import JSONParser
+from deltawire import ChatAccumulator
+from deltawire._show import clean
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from typing import TextIO
 
+    from deltawire import ChatCompletion, ProviderError, StreamEnd
     from deltawire.cassettes import Interaction, Response, Split
 
+TIMED = "ChatAccumulator: feed and close"
+"""What the clock runs around."""
+
+MAX_ERROR_BYTES = 64 * 1024
+"""So far a body that is no event stream is looked at for an error; error documents are not longer."""
+
 _FIELD = re.compile(rb"(?:\xef\xbb\xbf)?\s*(?:data|event|id|retry)?:")
+
+
+@dataclass(slots=True)
+class Call:
+    """A tool call of a message.
+
+    Attributes:
+        choice: the index of its choice.
+        id: its id, generated where the provider sent none.
+        type: `"function"` or `"custom"`.
+        name: what is to be called.
+        arguments: the text of the arguments, or the input of a custom tool, as it was sent.
+        complete: whether the arguments are one JSON value.
+        repairs: what had to be put right.
+    """
+
+    choice: int
+    id: str
+    type: str
+    name: str
+    arguments: str
+    complete: bool
+    repairs: tuple[str, ...]
 
 
 @dataclass(slots=True)
@@ -40,12 +67,19 @@ class Report:
         provider: the host of the request's URL.
         status: the HTTP status code.
         bytes: the length of the response body.
-        skipped: why it was not parsed; None if it was. The rest is of the parsed ones.
+        skipped: why it was not taken for a stream; None if it was. Of the others only `end` and `error` are
+            known, where the body is an error document.
         model: the model named last, which is the one that served.
         events: how many events there are, the sentinel included.
-        malformed: how many of them hold no JSON.
+        malformed: how many payloads are no JSON.
         done: whether the sentinel came.
+        end: the verdict.
+        error: the error that the provider reported.
         finish_reasons: that of each choice, in the order of their index.
+        usage: how many tokens were used, with all that the provider added.
+        tool_calls: those of all choices.
+        completion: the assembled message.
+        output: the file that the completion is written to.
     """
 
     file: str
@@ -58,7 +92,13 @@ class Report:
     events: int = 0
     malformed: int = 0
     done: bool = False
-    finish_reasons: list[str] = field(default_factory=list)
+    end: StreamEnd | None = None
+    error: ProviderError | None = None
+    finish_reasons: list[str | None] = field(default_factory=list)
+    usage: dict[str, Any] | None = None
+    tool_calls: list[Call] = field(default_factory=list)
+    completion: dict[str, Any] | None = None
+    output: str | None = None
 
     @classmethod
     def of(cls, interaction: Interaction, file: str, index: int) -> Report:
@@ -85,34 +125,58 @@ def why_skipped(response: Response) -> str | None:
     return None if encoding == "identity" else f"recorded compressed: {encoding}"
 
 
-def describe(report: Report, chunks: Iterable[bytes]) -> None:
-    """Fill a report with what the stream says."""
-    parser = JSONParser(errors="skip")
-    reasons: dict[int, str] = {}
-    for value in [*chain.from_iterable(map(parser.feed, chunks)), *parser.close()]:
-        if not isinstance(value, dict):
-            continue
-        if isinstance(model := value.get("model"), str) and model.strip():
-            report.model = model
-        choices = value.get("choices")
-        for choice in choices if isinstance(choices, list) else ():
-            reason = choice.get("finish_reason") if isinstance(choice, dict) else None
-            if isinstance(reason, str) and reason.strip():
-                index = choice.get("index")
-                reasons[index if isinstance(index, int) else 0] = reason
-    report.events = parser.events
-    report.malformed = parser.malformed
-    report.done = parser.done
-    report.finish_reasons = [reason for _, reason in sorted(reasons.items())]
+def describe(report: Report, chunks: Iterable[bytes]) -> ChatCompletion:
+    """Fill a report with what the stream says, and give the message.
+
+    Raises:
+        LimitExceeded: an event or the message went over a limit.
+    """
+    accumulator = ChatAccumulator()
+    for chunk in chunks:
+        accumulator.feed(chunk)
+    accumulator.close()
+    completion = accumulator.completion
+    report.model = completion.model
+    report.events = accumulator.events
+    report.malformed = accumulator.malformed
+    report.done = accumulator.done
+    report.end = accumulator.end
+    report.error = accumulator.error
+    report.finish_reasons = [choice.finish_reason for choice in completion.choices]
+    report.usage = completion.usage.to_dict() if completion.usage else None
+    report.tool_calls = list(_calls(completion))
+    report.completion = completion.to_dict()
+    return completion
+
+
+def describe_error(report: Report, body: bytes) -> None:
+    """Fill the report of what is no stream with the error that stands in its place, if one does."""
+    accumulator = ChatAccumulator()
+    accumulator.feed(body[:MAX_ERROR_BYTES])
+    accumulator.close()
+    if accumulator.error is not None:
+        report.end = accumulator.end
+        report.error = accumulator.error
+
+
+def _calls(completion: ChatCompletion) -> Iterable[Call]:
+    for choice in completion.choices:
+        for call in choice.message.tool_calls or ():
+            if call.custom is not None:
+                name, arguments = call.custom.name, call.custom.input
+            else:
+                assert call.function is not None
+                name, arguments = call.function.name, call.function.arguments
+            yield Call(choice.index, call.id, call.type, name, arguments, call.complete, call.repairs)
 
 
 def parse_seconds(chunks: Iterable[bytes]) -> float:
-    """Measure how long a new parser takes for a body."""
-    parser = JSONParser(errors="skip")
+    """Measure how long a new accumulator takes for a body."""
+    accumulator = ChatAccumulator()
     start = time.perf_counter()
     for chunk in chunks:
-        parser.feed(chunk)
-    parser.close()
+        accumulator.feed(chunk)
+    accumulator.close()
     return time.perf_counter() - start
 
 
@@ -129,75 +193,8 @@ def summarise(reports: list[Report], files: int, seconds: float, split: Split, r
         "bytes": size,
         "split": split,
         "repeat": repeat,
+        "timed": TIMED,
         "seconds": seconds,
         "events_per_second": events * repeat / seconds if seconds else None,
         "megabytes_per_second": size * repeat / seconds / 1e6 if seconds else None,
     }
-
-
-def print_table(reports: list[Report], summary: dict[str, Any]) -> None:
-    """Print a row for each interaction and a line for all."""
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    def cell(value: object, style: str = "") -> Text:
-        # A Text, and clean: what a server sent is neither markup nor control codes for the terminal.
-        return Text(clean(str(value)), style)
-
-    def count(noun: str) -> str:
-        number = summary[f"{noun}s"]
-        return f"{number:,} {noun if number == 1 else f'{noun}s'}"
-
-    malformed = summary["malformed"] > 0
-    table = Table(box=box.SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0))
-    table.add_column("file", overflow="fold")
-    table.add_column("provider", no_wrap=True)
-    table.add_column("model", overflow="fold")
-    table.add_column("events", justify="right", no_wrap=True)
-    table.add_column("bytes", justify="right", no_wrap=True)
-    table.add_column("finish", overflow="fold")
-    table.add_column(Text("[DONE]"), no_wrap=True)
-    if malformed:
-        table.add_column("malformed", justify="right", no_wrap=True)
-
-    folder = os.path.commonpath([Path(report.file).absolute().parent for report in reports])
-    for report in reports:
-        name = cell("" if report.interaction else os.path.relpath(report.file, folder))
-        if report.skipped is not None:
-            row = [cell(report.skipped, "dim"), cell("-"), cell(f"{report.bytes:,}"), cell("-"), cell("-")]
-        else:
-            row = [
-                cell(report.model or "-"),
-                cell(f"{report.events:,}"),
-                cell(f"{report.bytes:,}"),
-                cell(", ".join(report.finish_reasons) or "-"),
-                cell("yes") if report.done else cell("no", "yellow"),
-            ]
-        if malformed:
-            row.append(cell("-" if report.skipped else report.malformed, "red" if report.malformed else ""))
-        table.add_row(name, cell(report.provider or "-"), *row)
-
-    skipped = f" ({summary['skipped']} skipped)" if summary["skipped"] else ""
-    rate = ""
-    if summary["seconds"]:
-        rate = f", {summary['events_per_second']:,.0f} events/s, {summary['megabytes_per_second']:,.1f} MB/s"
-    # Without a terminal and a COLUMNS of its own rich takes 80, and folds what goes to grep or to a log.
-    fixed = is_terminal(sys.stdout) or "COLUMNS" in os.environ
-    console = Console(width=None if fixed else 160, highlight=False)
-    console.print(table)
-    console.print(
-        f"\n{count('interaction')}{skipped} in {count('file')}: {count('event')}, {count('byte')}{rate}",
-        soft_wrap=True,
-    )
-
-
-def is_terminal(stream: TextIO | None) -> bool:
-    """Tell whether there is somebody to look at it; a closed stream is None."""
-    return stream is not None and stream.isatty()
-
-
-def clean(text: str) -> str:
-    """Make text fit for a terminal and for JSON: no control codes, no halves of surrogate pairs."""
-    return "".join(char if char.isprintable() else "\ufffd" for char in text)

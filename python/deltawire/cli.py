@@ -1,6 +1,7 @@
 """The command line: `replay` for recorded streams, `events` for a single body.
 
-Here are the commands, their options and what they read; what `replay` tells of a stream is in `_report`.
+Here are the commands, their options and what they read. What `replay` knows of a stream is in `_report`, how
+it looks on a terminal in `_show`, where it writes completions in `_completions`.
 
 Data goes to stdout, all else to stderr. Bad input is one line and exit code 2, made in `run`; the words
 are those of the exceptions.
@@ -14,7 +15,6 @@ import os
 import re
 import sys
 import time
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,7 +22,9 @@ import click
 import orjson
 
 from deltawire import CassetteError, EventParser, LimitExceeded, __version__, cassettes
-from deltawire._report import Report, clean, describe, is_terminal, parse_seconds, print_table, summarise
+from deltawire._completions import stems, write
+from deltawire._report import Report, describe, describe_error, parse_seconds, summarise
+from deltawire._show import clean, is_terminal, print_reports
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -30,7 +32,7 @@ if TYPE_CHECKING:
 
     import rich.progress
 
-    from deltawire import ServerSentEvent
+    from deltawire import ChatCompletion, ServerSentEvent
     from deltawire.cassettes import Split
 
 SUFFIXES = (".yaml", ".yml", ".json")
@@ -57,8 +59,15 @@ def cli() -> None:
     """Read streaming responses of language models: server-sent events, and the JSON in them."""
 
 
-@cli.command(short_help="Parse recorded streams: what they hold, how fast they are read.")
+@cli.command(short_help="Parse recorded streams: their messages, and how fast they are read.")
 @click.argument("paths", metavar="PATH...", nargs=-1, required=True)
+@click.option("--full", is_flag=True, help="Show long texts whole.")
+@click.option(
+    "--output",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="DIR",
+    help="Write each message into DIR, as a JSON file.",
+)
 @click.option(
     "--split",
     type=to_split,
@@ -73,38 +82,50 @@ def cli() -> None:
     metavar="N",
     help="Parse each body N times, for a steadier rate.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of the table.")
-def replay(paths: tuple[str, ...], split: Split, repeat: int, as_json: bool) -> None:
-    """Parse recorded streams and show what they hold and how fast they are read.
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead.")
+def replay(
+    paths: tuple[str, ...], full: bool, output: Path | None, split: Split, repeat: int, as_json: bool
+) -> None:
+    """Parse recorded streams: show their messages, how they ended, and how fast they are read.
 
     PATH is a cassette of go-vcr (version 2) or VCR.py (version 1), or a folder, which means the .yaml, .yml
-    and .json files in it and below. The clock runs around the parser alone.
+    and .json files in it and below. The clock runs around the accumulator alone.
+
+    The files in DIR are named after the cassette and the number of the interaction, as in cassette-0.json;
+    older ones of that name are replaced.
     """
     files = find_cassettes(paths)
     reports: list[Report] = []
+    completions: dict[str, ChatCompletion] = {}
     seconds = 0.0
     with Progress(len(files)) as progress:
-        for number, file in enumerate(files):
+        for number, (file, stem) in enumerate(zip(files, stems(files), strict=True)):
             cassette = cassettes.load(file)
             for index, interaction in enumerate(cassette):
                 report = Report.of(interaction, file, index)
                 reports.append(report)
                 if report.skipped is not None:
+                    describe_error(report, interaction.response.body)
                     continue
                 chunks = list(interaction.replay(split))
                 try:
-                    describe(report, chunks)
+                    completion = describe(report, chunks)
                 except LimitExceeded as error:
                     raise InputError(f"{file}: interactions[{index}].response.body: {error}") from None
+                if output is not None:
+                    name = f"{stem}-{index}.json"
+                    completions[name] = completion
+                    report.output = clean(str(output / name))
                 for turn in range(repeat):
                     seconds += parse_seconds(chunks)
                     progress.show(number + (index + (turn + 1) / repeat) / len(cassette))
+    if output is not None:
+        write(output, completions, files)
     summary = summarise(reports, len(files), seconds, split, repeat)
     if as_json:
-        document = {"interactions": [asdict(report) for report in reports], "summary": summary}
-        click.echo(orjson.dumps(document, option=orjson.OPT_INDENT_2))
+        click.echo(to_json({"interactions": reports, "summary": summary}))
     else:
-        print_table(reports, summary)
+        print_reports(reports, summary, full)
 
 
 @cli.command(short_help="Print the events of a body as JSON, one a line.")
@@ -146,6 +167,17 @@ def find_cassettes(paths: Iterable[str]) -> list[str]:
             )
         files += map(str, sorted(found))
     return files
+
+
+def to_json(document: dict[str, object]) -> bytes:
+    """Encode what `--json` prints."""
+    try:
+        return orjson.dumps(document, option=orjson.OPT_INDENT_2)
+    except orjson.JSONEncodeError:
+        # What a provider sent may have 1,024 levels; orjson writes 254.
+        raise InputError(
+            "a value is nested too deep for --json; --output writes messages of any depth"
+        ) from None
 
 
 class Progress:
