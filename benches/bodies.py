@@ -8,7 +8,7 @@ is one `data` line, lines end with LF.
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +40,7 @@ class Stream:
         body = b"".join(self.blocks[:blocks])
         return [body[start : start + size] for start in range(0, len(body), size)]
 
-    @property
+    @cached_property
     def payloads(self) -> list[bytes]:
         """The data already cut out, without the sentinel."""
         return [data.encode() for _, data in self.events if data != DONE]

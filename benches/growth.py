@@ -1,28 +1,35 @@
 """Streams that tempt a parser into looking at bytes twice, each at a size and at twice the size.
 
 Twice the input takes twice the time, whatever the chunking; a buffer that is searched or rebuilt with every
-piece takes four times. What exceeds two by little is the cache: the larger input fits in less well.
+piece takes four times. What exceeds two by little is the cache: the larger input fits in less well. An
+accumulator is tempted by messages that grow by a word an event, where copying the whole is the mistake.
 """
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from benches import chats
 from benches.bodies import Chunks, Event, Stream
+from benches.message_peers import read as read_message
 from benches.shapes import large_event, many_data_lines, many_events
 from deltawire import EventParser, JSONParser
 
 
 class Shape(NamedTuple):
-    make: Callable[[int], Stream]
+    make: Callable[[int], Stream | chats.Chat]
     amount: int
-    chunk_size: int
+    chunk_size: int | None
 
 
-SHAPES = {
+EVENTS = {
     "one 8 MiB event in 1 KiB pieces": Shape(large_event, 8 * 1024 * 1024, 1024),
     "16,000 data lines in 1 KiB pieces": Shape(many_data_lines, 16_000, 1024),
     "16,000 data lines in one piece": Shape(many_data_lines, 16_000, 1024 * 1024 * 1024),
     "2,000 events in drips of 8 bytes": Shape(many_events, 2_000, 8),
+}
+CHATS = {
+    "20,000 events of text": Shape(lambda count: chats.text(count)[0], 20_000, None),
+    "a tool call in 20,000 deltas": Shape(lambda count: chats.one_tool_call(count)[0], 20_000, None),
 }
 
 
@@ -39,14 +46,27 @@ def read_values(chunks: Chunks) -> list[Any]:
     return values + parser.close()
 
 
-READERS: dict[str, Callable[[Chunks], list[Any]]] = {"EventParser": read_events, "JSONParser": read_values}
+READERS: dict[str, Callable[[Chunks], Any]] = {
+    "EventParser": read_events,
+    "JSONParser": read_values,
+    "ChatAccumulator": read_message,
+}
+CASES = [
+    *((parser, shape) for parser in ("EventParser", "JSONParser") for shape in EVENTS),
+    *(("ChatAccumulator", shape) for shape in CHATS),
+]
 
 
-def reading(parser: str, shape: str, times: int) -> tuple[Stream, Callable[[], list[Any]]]:
+def reading(parser: str, shape: str, times: int) -> tuple[Stream, Callable[[], Any]]:
     """Return a shape at so many times its size, and a function that reads it; its result is right."""
-    make, amount, chunk_size = SHAPES[shape]
-    stream = make(amount * times)
+    make, amount, chunk_size = {**EVENTS, **CHATS}[shape]
+    made = make(amount * times)
+    stream = made.stream if isinstance(made, chats.Chat) else made
     chunks = stream.chunks(chunk_size)
     read = READERS[parser]
-    assert read(chunks) == (stream.events if parser == "EventParser" else stream.values)
+    if isinstance(made, chats.Chat):
+        expected: Any = made.message
+    else:
+        expected = stream.events if parser == "EventParser" else stream.values
+    assert read(chunks) == expected
     return stream, lambda: read(chunks)

@@ -4,7 +4,8 @@
 
 Every reader is held against the expected answer, then all are timed in turns (`paired`), going over the
 recorded bodies each time. A target is a ratio inside one run; a figure in nanoseconds is this machine's, now.
-Missing a target is no failure of the run: the exit code is 0. Half a minute in all.
+Missing a target is no failure of the run: the exit code is 0. What chats cost is told without a verdict
+(`chat_figures`). Two minutes in all.
 """
 # ruff: noqa: T201 - a command prints.
 
@@ -13,7 +14,7 @@ from collections.abc import Callable
 from importlib.metadata import version
 from typing import NamedTuple
 
-from benches import growth, json_peers, peers
+from benches import chat_figures, growth, json_peers, peers
 from benches.bodies import CUTS, recorded
 from benches.measure import assert_events, assert_values, over
 from benches.paired import Rounds, in_turns
@@ -83,7 +84,7 @@ def main() -> None:
         "events": sum(len(stream.events) for stream in recorded()),
         "decoded data": sum(len(stream.payloads) for stream in recorded()),
     }
-    libs = ["orjson", "launchdarkly-eventsource", "httpx-sse", "openai", "sseclient-py"]
+    libs = ["orjson", "msgspec", "launchdarkly-eventsource", "httpx-sse", "openai", "sseclient-py"]
     print(f"{platform.python_implementation()} {platform.python_version()}, {platform.machine()}")
     print(", ".join(f"{lib} {version(lib)}" for lib in libs))
     print(f"{len(recorded())} recorded bodies, {counts['events']} events, {ROUNDS} rounds")
@@ -95,10 +96,12 @@ def main() -> None:
             measured[work, cut] = in_turns(ways, ROUNDS)
             show(work, cut, measured[work, cut], ways, counts[work])
 
+    chat_figures.show_chunks()
+    chat_figures.show_messages()
+
     print("\ngrowth: the time of twice the input, as a multiple (quartiles)")
-    for parser in growth.READERS:
-        for shape in growth.SHAPES:
-            show_growth(parser, shape)
+    for parser, shape in growth.CASES:
+        show_growth(parser, shape)
 
     print("\ntargets")
     for work, cut, other, at_most in TARGETS:

@@ -7,15 +7,14 @@ them in turns and tells the ratio.
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from benches.growth import READERS, SHAPES, reading
+from benches.growth import CASES, reading
 from benches.measure import measure
 
 pytestmark = pytest.mark.benchmark(disable_gc=True, max_time=0.5)
 
 
 @pytest.mark.parametrize("times", [1, 2])
-@pytest.mark.parametrize("shape", SHAPES)
-@pytest.mark.parametrize("parser", READERS)
+@pytest.mark.parametrize(("parser", "shape"), CASES)
 def test_growth(benchmark: BenchmarkFixture, parser: str, shape: str, times: int) -> None:
     stream, read = reading(parser, shape, times)
     measure(
