@@ -262,7 +262,8 @@ def test_what_was_no_utf8_is_kept_as_it_was_sent() -> None:
 @pytest.mark.parametrize("part", PARTS[:4], ids=lambda part: type(part).__name__)
 def test_an_object_is_made_of_the_text_of_an_object_only(part: Any) -> None:
     wrong: list[tuple[Any, type[Exception]]] = [(text, InvalidJSON) for text in ("", "[]", "5", "{", b"\xff")]
-    wrong += [(value, TypeError) for value in (None, {}, 5)]
+    odd: tuple[Any, ...] = (None, {}, 5)
+    wrong += [(value, TypeError) for value in odd]
     for given_value, error in wrong:
         with pytest.raises(error):
             type(part)(given_value)
