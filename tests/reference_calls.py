@@ -52,13 +52,14 @@ def is_json(text: str) -> bool:
 
 def is_whole(text: str) -> bool:
     """Tell whether a text begins with a bracket and ends with the one that closes it."""
-    text = re.sub(r'"(?:[^"\\]|\\.)*"', "", text, flags=re.DOTALL).strip(" \t\r\n")
+    begins = text.lstrip(" \t\r\n")[:1] in ("[", "{")
+    text = re.sub(r'"(?:[^"\\]|\\.)*"', "x", text, flags=re.DOTALL).strip(" \t\r\n")
     depth, ends = 0, []
     for at, c in enumerate(text, start=1):
         depth += (c in "[{") - (c in "]}")
         if depth == 0:
             ends.append(at)
-    return text[:1] in ("[", "{") and '"' not in text and ends == [len(text)]
+    return begins and '"' not in text and ends == [len(text)]
 
 
 def keep(extras: dict[str, Any], key: str, value: Any) -> None:
@@ -197,7 +198,8 @@ def add_fragment(calls: list[Call], item: dict[str, Any]) -> None:
             call.repairs.add("arguments_repeated")
         else:
             call.arguments += text
-            call.placeholder = not is_text and text == "{}"
+            # An empty object that was sent as a value, and nothing else.
+            call.placeholder = not is_text and call.arguments == "{}"
     for extra, value in item.items():
         if extra not in ("id", "index", "type", "function", "custom"):
             keep(call.extras, extra, value)

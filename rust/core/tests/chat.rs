@@ -1,5 +1,5 @@
 //! Chat streams: the vectors of tests/vectors/chat.json, event by event, whole, byte by byte and cut at every
-//! place; and what the JSON layer below promises, with `serde_json` as the judge.
+//! place that matters; and what the JSON layer below promises, with `serde_json` as the judge.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
@@ -29,7 +29,8 @@ struct Case {
 /// What a stream came to.
 #[derive(Debug, PartialEq)]
 struct Outcome {
-    body: Value,
+    /// As text: it is the same, byte for byte, however the stream was cut.
+    body: String,
     calls: Vec<Call>,
     end: String,
     error: Value,
@@ -89,7 +90,7 @@ fn read<'c>(chunks: impl IntoIterator<Item = &'c [u8]>, merge_choices: bool) -> 
         json!({"message": &*error.message, "type": error.kind.as_deref(), "code": code})
     });
     Outcome {
-        body: serde_json::from_str(&message.body(true, id_of)).unwrap(),
+        body: message.body(true, id_of),
         calls: calls.map(|call| Call::of(call, &mut document)).collect(),
         end: format!("{:?}", reader.end().unwrap()),
         error: error.unwrap_or_default(),
@@ -120,12 +121,13 @@ impl Case {
 
     fn check(&self, outcome: &Outcome) {
         let (expected, name) = (&self.expected, &self.name);
-        let choice = &outcome.body["choices"][0];
+        let body: Value = serde_json::from_str(&outcome.body).unwrap();
+        let choice = &body["choices"][0];
         for key in ["content", "reasoning"] {
             assert_eq!(choice["message"][key], expected[key], "{name}: {key}");
         }
         assert_eq!(choice["finish_reason"], expected["finish_reason"], "{name}");
-        assert_eq!(outcome.body["usage"], expected["usage"], "{name}");
+        assert_eq!(body["usage"], expected["usage"], "{name}");
         let calls = expected["tool_calls"].as_array().into_iter().flatten().map(Call::read);
         assert_eq!(outcome.calls, calls.collect::<Vec<_>>(), "{name}");
         let end = outcome.end.replace("NotSse", "NOT_SSE").to_uppercase();
@@ -133,7 +135,7 @@ impl Case {
         assert_eq!(outcome.error, expected["error"], "{name}");
         assert_eq!(outcome.malformed, expected["malformed"].as_u64().unwrap_or(0), "{name}");
         for (pointer, value) in expected["at"].as_object().into_iter().flatten() {
-            let found = outcome.body.pointer(pointer).unwrap_or(&Value::Null);
+            let found = body.pointer(pointer).unwrap_or(&Value::Null);
             assert_eq!(found, value, "{name}: {pointer}");
         }
     }
@@ -149,12 +151,22 @@ fn vectors_assemble_as_they_say_event_by_event_and_whole_and_byte_by_byte() {
     }
 }
 
+/// The places around line ends and inside the names of fields, and some inside the data. The rest of them are
+/// cut by the tests in Python, whose core is optimised.
+fn places(body: &[u8]) -> impl Iterator<Item = usize> {
+    let is_end = |byte: &u8| matches!(byte, b'\n' | b'\r');
+    (1..body.len()).filter(move |&place| {
+        let around = &body[place.saturating_sub(8)..(place + 2).min(body.len())];
+        place < 8 || place % 11 == 0 || around.iter().any(is_end) || !body[place].is_ascii()
+    })
+}
+
 #[test]
 fn vectors_assemble_the_same_wherever_they_are_cut() {
     for case in Case::all() {
         let body = case.chunks.concat();
         let whole = read([&*body], case.merge_choices);
-        for place in 1..body.len() {
+        for place in places(&body) {
             let (before, after) = body.split_at(place);
             assert_eq!(read([before, after], case.merge_choices), whole, "{}: cut at {place}", case.name);
         }

@@ -434,9 +434,9 @@ impl ToolCall {
             self.repairs.add(Repair::ArgumentsRepeated);
             return 0;
         }
-        self.placeholder = !is_text && text == "{}";
         self.broken = false;
         self.arguments.push_str(text);
+        self.placeholder = !is_text && self.arguments == "{}";
         if !self.custom {
             // Free text is never whole.
             self.whole.push(text);
