@@ -150,7 +150,9 @@ impl Choice {
         if let Some(delta) = delta.filter(|delta| delta.kind() == Kind::Object) {
             self.has_delta = true;
             more += self.add_delta(delta);
-        } else if let Some(message) = message.filter(|_| delta.is_none() && !self.has_delta) {
+        } else if let Some(message) =
+            message.filter(|it| it.kind() == Kind::Object && delta.is_none() && !self.has_delta)
+        {
             // Of choices that are merged, each has a message of its own.
             if self.message_of.replace(index) != Some(index) {
                 let growth = self.add_delta(message);
