@@ -234,15 +234,12 @@ impl Accumulator {
                 at
             }
         };
-        let before = self.choices[at].1.tool_calls.count();
         self.size += self.choices[at].1.add(choice);
         let calls = self.choices[at].1.tool_calls.count();
-        if calls > before {
-            let (id, created) =
-                (self.id.clone().unwrap_or_default(), self.created.clone().unwrap_or_default());
-            let id_of = |ordinal| generated_id(&id, &created, index, ordinal);
-            self.choices[at].1.tool_calls.generate_ids(before, id_of);
-        }
+        let (id, created) =
+            (self.id.as_deref().unwrap_or_default(), self.created.as_deref().unwrap_or_default());
+        let id_of = |ordinal| generated_id(id, created, index, ordinal);
+        self.choices[at].1.tool_calls.generate_ids(id_of);
         check("max_tool_calls", calls, self.limits.max_tool_calls)
     }
 

@@ -186,6 +186,8 @@ pub struct ToolCalls {
     by_id: HashMap<Box<str>, usize>,
     /// The call to which the last fragment went.
     touched: Option<usize>,
+    /// How many calls have been looked at for an id.
+    with_ids: usize,
 }
 
 impl ToolCalls {
@@ -200,11 +202,12 @@ impl ToolCalls {
         list.items().filter(|item| item.kind() == Kind::Object).map(|item| self.add_fragment(item)).sum()
     }
 
-    /// Gives ids to the calls from `first` on that came without one, in case none comes.
-    pub(super) fn generate_ids(&mut self, first: usize, id_of: impl Fn(usize) -> Box<str>) {
-        for call in self.calls[first..].iter_mut().filter(|call| call.id.is_none()) {
+    /// Gives ids to the new calls that came without one, in case none comes.
+    pub(super) fn generate_ids(&mut self, id_of: impl Fn(usize) -> Box<str>) {
+        for call in self.calls[self.with_ids..].iter_mut().filter(|call| call.id.is_none()) {
             call.generated_id = id_of(call.ordinal);
         }
+        self.with_ids = self.calls.len();
     }
 
     /// The call to which the last fragment went, as a place for [`add_arguments`](Self::add_arguments).
@@ -434,7 +437,6 @@ impl ToolCall {
             self.repairs.add(Repair::ArgumentsRepeated);
             return 0;
         }
-        self.broken = false;
         self.arguments.push_str(text);
         self.placeholder = !is_text && self.arguments == "{}";
         if !self.custom {

@@ -31,6 +31,12 @@ const MAX_TEXT: usize = 2 * 1024;
 /// Text, a fragment of a tool call, reasoning.
 const MAX_TEMPLATES: usize = 3;
 
+/// More differences than these cost more than a parse does.
+const MAX_GAPS: usize = 8;
+
+/// Up to this size the memory for a text that is no template is kept for the next one.
+const KEPT_CAPACITY: usize = 2 * 1024;
+
 /// A text with its values.
 #[derive(Debug, Default)]
 struct Template {
@@ -61,6 +67,9 @@ impl Reader {
     pub fn read(&mut self, text: &str) -> Result<(), Invalid> {
         let last = self.current.take();
         self.repeats = false;
+        if self.large.capacity() > KEPT_CAPACITY {
+            self.large.shrink();
+        }
         if text.len() > MAX_TEXT {
             return self.large.read(text);
         }
@@ -131,6 +140,9 @@ impl Template {
             let start = from_new + (start - from_old);
             let Some(len) = scalar_len(&new[start..], self.document.kind_at(node, old)) else { return false };
             escapes |= memchr(b'\\', &new[start..start + len]).is_some();
+            if gaps.len() == MAX_GAPS {
+                return false;
+            }
             gaps.push(Gap { node: position(node), old_end: position(end), new_end: position(start + len) });
             (from_old, from_new) = (end, start + len);
         }

@@ -15,6 +15,9 @@ use crate::stream::data::{Data, DataParser, Sort, sort};
 /// An error document longer than this is not waited for.
 const MAX_BODY: usize = 64 * 1024;
 
+/// Up to this size memory is kept from event to event.
+const KEPT_CAPACITY: usize = 2 * 1024;
+
 /// A chunk, or what came in the place of one.
 #[derive(Clone, Copy, Debug)]
 pub enum Step<'p> {
@@ -138,6 +141,14 @@ impl ChunkParser {
             None => return Ok(None),
         };
         self.payloads += 1;
+        for held in [&mut self.text, &mut self.event, &mut self.line_event] {
+            if held.capacity() > KEPT_CAPACITY {
+                *held = String::new();
+            }
+        }
+        if self.document.capacity() > KEPT_CAPACITY {
+            self.document.shrink();
+        }
         let name = decode(event.event, &mut self.event);
         let text = decode(event.data, &mut self.text);
         let Event { data, number, offset, .. } = event;
@@ -241,7 +252,8 @@ impl ChunkParser {
             });
         }
         self.malformed += 1;
-        Step::Malformed(Malformed { event: &self.line_event, data: self.text.as_bytes(), number, offset })
+        // A cut line is a chunk's; the error, if the type tells of one, is in a line that is whole.
+        Step::Malformed(Malformed { event: "", data: self.text.as_bytes(), number, offset })
     }
 }
 
