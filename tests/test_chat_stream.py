@@ -339,7 +339,7 @@ def test_n_1_merges_choices_that_misuse_the_index() -> None:
 def test_wrong_arguments_are_refused_at_the_door() -> None:
     with pytest.raises(ValueError, match="on_end"):
         ChatStream([], on_end="maybe")  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match="n is the n"):
+    with pytest.raises(ValueError, match="number from 1"):
         ChatStream([], n=0)
     with pytest.raises(TypeError):
         ChatStream(b"data: x\n\n")

@@ -9,6 +9,7 @@ are those of the exceptions.
 
 from __future__ import annotations
 
+import contextlib
 import io
 import math
 import os
@@ -240,7 +241,10 @@ def run(args: list[str] | None = None) -> int:
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # a name that the terminal's encoding lacks
     try:
-        return cli.main(args, standalone_mode=False) or 0
+        code = cli.main(args, standalone_mode=False) or 0
+        if sys.stdout is not None:
+            sys.stdout.flush()
+        return code
     except click.Abort:
         return 130
     except click.exceptions.NoArgsIsHelpError as error:
@@ -251,6 +255,10 @@ def run(args: list[str] | None = None) -> int:
         say(f"{error.format_message()} (see {command} --help)")
     except OSError as error:
         say(str(error) if error.filename is None else f"{error.filename}: {error.strerror}")
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            # What it still holds cannot be written either; at the exit that would be told once more.
+            with contextlib.suppress(OSError, ValueError):
+                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except (InputError, CassetteError) as error:
         say(str(error))
     return 2
