@@ -164,8 +164,8 @@ class UpstreamError(DeltawireError):
     def __init__(
         self, error: ProviderError, *, completion: ChatCompletion | None = None, status: int | None = None
     ) -> None:
-        facts = [f"code {error.code!r}"] if error.code is not None else []
-        facts += [f"type {error.type!r}"] if error.type is not None else []
+        facts = [f"code {error.code!r:.64}"] if error.code is not None else []
+        facts += [f"type {error.type!r:.64}"] if error.type is not None else []
         facts += [f"HTTP status {status}"] if status is not None else []
         told = f" ({', '.join(facts)})" if facts else ""
         super().__init__(
