@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from benches import bodies
 from benches.bodies import CUTS, DONE, Chunks, Stream
 
-SEEDS = range(2)
+SEEDS = range(4)
 """So many streams of a sort are read in turn: no round reads the bytes of the one before."""
 
 LATIN = "abcdefghijklmnopqrstuvwxyz"
