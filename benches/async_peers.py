@@ -105,7 +105,8 @@ def _loop() -> asyncio.AbstractEventLoop:
 
     def close() -> None:
         # openai leaves a generator to the collector, which closes it in a task.
-        loop.run_until_complete(asyncio.gather(*asyncio.all_tasks(loop), return_exceptions=True))
+        for task in asyncio.all_tasks(loop):
+            loop.run_until_complete(task)
         loop.run_until_complete(loop.shutdown_asyncgens())
         loop.close()
 
@@ -137,10 +138,17 @@ def over(read: Callable[[Chunks], Awaitable[object]], inputs: list[Chunks]) -> C
     return lambda: _loop().run_until_complete(all_of_them())
 
 
+def _to_dict(chunk: Any) -> dict[str, Any] | None:
+    return None if chunk is None else chunk.to_dict()
+
+
 OURS = "deltawire ChatStream"
 OPENAI = "openai client and accumulator"
 
-MESSAGES = {
+WAYS = {
     OURS: Way(run(deltawire), message_peers.found),
     OPENAI: Way(run(openai_client), message_peers.found),
+    "httpx-sse + orjson": Way(run(httpx_sse_orjson), floor=True),
+    "httpx2 + orjson": Way(run(httpx2_orjson), floor=True),
+    "deltawire ChatParser, fed": Way(run(feeding), _to_dict, floor=True),
 }

@@ -23,33 +23,23 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
+from benches.json_peers import FLOOR
+from benches.names import CALLS, RECORDED, TEXT
 from benches.paired import Rounds, Spread, Ways, in_turns
-from benches.target_ways import (
-    CASSETTES,
-    COMPLETION,
-    FEEDING,
-    FLOOR,
-    ITERATING,
-    LAUNCHDARKLY,
-    MSGSPEC,
-    OPENAI,
-    OURS,
-    STREAMING,
-    TO_DICT,
-    async_chunks,
-    async_messages,
-    chunks,
-    events,
-    messages,
-    values,
-)
+from benches.target_ways import FEEDING, ITERATING, iterating, ways
+from benches.works import ACCUMULATE, DECODE, FRAME, ITERATE, READ
+
+OURS = "deltawire"
+LAUNCHDARKLY = "launchdarkly-eventsource"
+MSGSPEC = "msgspec, data already cut out"
+COMPLETION = "deltawire, completion"
+TO_DICT = "deltawire, to_dict"
+STREAM = "deltawire ChatStream"
+OPENAI = "openai client and accumulator"
 
 SECONDS = 5.0
 """For how long a row is measured, beside checking it."""
 TRIES = 3
-
-TEXT = "2,000 events of text"
-CALLS = "2,000 events of tool calls"
 
 
 class Row(NamedTuple):
@@ -92,20 +82,32 @@ class Row(NamedTuple):
 
 
 ROWS = [
-    Row("EventParser, cassettes, 1 event", partial(events, "1 event"), OURS, LAUNCHDARKLY, (0.22, 0.18)),
+    Row(
+        "EventParser, cassettes, 1 event",
+        partial(ways, FRAME, RECORDED, "1 event", OURS, LAUNCHDARKLY),
+        OURS,
+        LAUNCHDARKLY,
+        (0.22, 0.18),
+    ),
     *(
-        Row(f"JSONParser, {name}, {cut}", partial(values, shape, cut), OURS, FLOOR, target)
+        Row(f"JSONParser, {name}, {cut}", partial(ways, DECODE, shape, cut, OURS, FLOOR), OURS, FLOOR, target)
         for name, shape, cut, target in [
-            ("cassettes", CASSETTES, "1 event", (0.85, 0.70)),
-            ("cassettes", CASSETTES, "64 KiB", (0.80, 0.68)),
+            ("cassettes", RECORDED, "1 event", (0.85, 0.70)),
+            ("cassettes", RECORDED, "64 KiB", (0.80, 0.68)),
             ("2,000 events of text", TEXT, "64 KiB", (0.58, 0.48)),
             ("2,000 events of tool calls", CALLS, "64 KiB", None),
         ]
     ),
     *(
-        Row(f"ChatParser, {name}, {cut}", partial(chunks, shape, cut), OURS, MSGSPEC, target)
+        Row(
+            f"ChatParser, {name}, {cut}",
+            partial(ways, READ, shape, cut, OURS, MSGSPEC),
+            OURS,
+            MSGSPEC,
+            target,
+        )
         for name, shape, cut, target in [
-            ("cassettes", CASSETTES, "1 event", (0.75, 0.60)),
+            ("cassettes", RECORDED, "1 event", (0.75, 0.60)),
             ("2,000 events of text", TEXT, "64 KiB", (0.50, 0.42)),
             ("2,000 events of tool calls", CALLS, "64 KiB", None),
         ]
@@ -113,15 +115,15 @@ ROWS = [
     *(
         Row(
             f"ChatAccumulator, {name}, {cut}",
-            partial(messages, shape, cut),
+            partial(ways, ACCUMULATE, shape, cut, COMPLETION, TO_DICT, FLOOR),
             COMPLETION,
             FLOOR,
             target,
             beside=TO_DICT,
         )
         for name, shape, cut, target in [
-            ("cassettes", CASSETTES, "64 KiB", (0.13, 0.09)),
-            ("cassettes", CASSETTES, "1 event", (0.20, 0.13)),
+            ("cassettes", RECORDED, "64 KiB", (0.13, 0.09)),
+            ("cassettes", RECORDED, "1 event", (0.20, 0.13)),
             ("2,000 events of text", TEXT, "64 KiB", (0.065, 0.05)),
             ("2,000 events of text", TEXT, "1 event", (0.10, 0.07)),
             ("2,000 events of tool calls", CALLS, "64 KiB", None),
@@ -131,7 +133,7 @@ ROWS = [
     *(
         Row(
             f"ChatStream, async for, 2,000 events of text, {cut}",
-            partial(async_chunks, TEXT, cut),
+            partial(iterating, TEXT, cut),
             ITERATING,
             FEEDING,
             target,
@@ -142,14 +144,14 @@ ROWS = [
     *(
         Row(
             f"ChatStream, async for and completion, {name}, 1 event",
-            partial(async_messages, shape, "1 event"),
-            STREAMING,
+            partial(ways, ITERATE, shape, "1 event", STREAM, OPENAI),
+            STREAM,
             OPENAI,
             target,
             "times",
         )
         for name, shape, target in [
-            ("cassettes", CASSETTES, (200, 400)),
+            ("cassettes", RECORDED, (200, 400)),
             ("2,000 events of text", TEXT, None),
         ]
     ),
@@ -189,21 +191,21 @@ SPREADS = ("figure", "beside")
 
 def measure(row: Row, seconds: float = SECONDS) -> Result:
     """Check and time a row; on a miss, time it again."""
-    ways, items = row.ways()
-    best = _try(row, ways, items, seconds)
+    made, items = row.ways()
+    best = _try(row, made, items, seconds)
     for tries in range(2, TRIES + 1):
         if best.verdict != "missed":
             break
-        again = _try(row, ways, items, seconds)
+        again = _try(row, made, items, seconds)
         better = row.better(again.figure.median, best.figure.median)
         best = (again if better else best)._replace(tries=tries)
     return best
 
 
-def _try(row: Row, ways: Ways, items: int, seconds: float) -> Result:
-    rounds = in_turns(ways, seconds)
+def _try(row: Row, made: Ways, items: int, seconds: float) -> Result:
+    rounds = in_turns(made, seconds)
     beside = rounds.ratio(row.beside, row.other) if row.beside else None
-    ns = {way: round(rounds.ns(way) / items, 1) for way in ways}
+    ns = {way: round(rounds.ns(way) / items, 1) for way in made}
     return Result(row, row.figure(rounds, items), beside, ns, len(rounds), tries=1)
 
 
