@@ -5,13 +5,16 @@ recorded bodies are short, and gone over several times a round: whoever comes af
 caches taken, and has to have the time to get over it. Generated streams are taken in turn, one a round.
 """
 
-from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from benches import async_peers, works
 from benches.bodies import CUTS
 from benches.names import RECORDED
 from benches.paired import Ways
 from benches.works import SHAPES, Work
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 PASSES = 4
 
