@@ -212,6 +212,9 @@ impl EventParser {
         if self.dispatched {
             self.begin_block();
         }
+        if self.bom == 0 && rest.first().is_some_and(|first| *first != BOM[0]) {
+            self.bom = BOM.len();
+        }
         let fresh = self.bom == BOM.len()
             && matches!(self.line, Line::Start)
             && self.block_offset.is_none()
@@ -229,25 +232,42 @@ impl EventParser {
         Some(5 + usize::from(value.first() == Some(&b' ')))
     }
 
-    /// Takes the block whose data begins as [`peek_data`](Self::peek_data) told, and has a length that the reader
-    /// knows, without a line end in it. None, and nothing has changed, if the block does not end behind it; then
-    /// it is for [`next_event`](Self::next_event).
+    /// The length of the data that begins as [`peek_data`](Self::peek_data) told, if its line has ended.
     #[inline]
-    pub fn take_data<'c>(&mut self, rest: &mut &'c [u8], start: usize, len: usize) -> Option<DataEvent<'c>> {
-        let (data, behind) = rest.get(start..)?.split_at_checked(len)?;
-        let end = match behind {
+    #[must_use]
+    pub fn data_len(rest: &[u8], start: usize) -> Option<usize> {
+        memchr2(LF, CR, rest.get(start..)?)
+    }
+
+    /// The length of the whole block whose data begins as [`peek_data`](Self::peek_data) told, and has a length
+    /// that the reader knows, without a line end in it. None if something else than a blank line comes behind it,
+    /// or it is over the limit: then it is for [`next_event`](Self::next_event).
+    #[inline]
+    #[must_use]
+    pub fn block_len(&self, rest: &[u8], start: usize, len: usize) -> Option<usize> {
+        let end = match rest.get(start + len..)? {
             [LF, LF, ..] => 2,
             [CR, LF, CR, LF, ..] => 4,
             _ => return None,
         };
-        if len > self.max_event_size {
-            return None;
-        }
-        let offset = self.bytes;
-        self.pass(rest, start + len + end);
+        (len <= self.max_event_size).then_some(start + len + end)
+    }
+
+    /// Takes the block of which `block_len` has told the length.
+    #[inline]
+    pub fn take_data<'c>(
+        &mut self,
+        rest: &mut &'c [u8],
+        start: usize,
+        len: usize,
+        block_len: usize,
+    ) -> DataEvent<'c> {
+        let (data, offset) = (&rest[start..start + len], self.bytes);
+        self.pass(rest, block_len);
         self.recognised = true;
         self.events += 1;
-        Some(DataEvent { data, number: self.events, offset })
+        // It could have a type, an ID and a reconnection time only by other lines.
+        DataEvent { data, number: self.events, offset }
     }
 
     /// What has come of the data of an incomplete block, the line that is still arriving included.
