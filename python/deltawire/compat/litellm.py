@@ -30,6 +30,7 @@ from deltawire.verdict import StreamEnd
 try:
     import litellm
     from litellm.main import stream_chunk_builder as _build  # before it is replaced by ours
+    from litellm.types import utils as _types
     from litellm.types.utils import ModelResponseStream, TextChoices
 except ImportError as error:
     raise ImportError("deltawire.compat.litellm needs LiteLLM: pip install litellm") from error
@@ -37,7 +38,7 @@ except ImportError as error:
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from deltawire._native import ChatCompletion, Choice
+    from deltawire._native import ChatCompletion, Choice, ToolCall
 
 __all__ = ["stream_chunk_builder"]
 
@@ -45,6 +46,9 @@ __all__ = ["stream_chunk_builder"]
 _OWN_FIELDS = ("thinking_blocks", "images", "provider_specific_fields")
 
 _HIDDEN = "_hidden_params"
+
+# Not in LiteLLM 1.83, whose chunks refuse a call without a function.
+_KNOWS_CUSTOM_TOOLS = hasattr(_types, "ChatCompletionMessageCustomToolCall")
 
 
 def stream_chunk_builder(
@@ -212,9 +216,16 @@ def _delta(choice: Choice) -> dict[str, Any]:
     if message.reasoning is not None:
         delta["reasoning_content"] = message.reasoning
     if message.tool_calls:
-        calls = enumerate(message.tool_calls)
-        delta["tool_calls"] = [{**call.to_dict(), "index": index} for index, call in calls]
+        delta["tool_calls"] = [{**_call(call), "index": i} for i, call in enumerate(message.tool_calls)]
     return {name: value for name, value in delta.items() if value is not None}
+
+
+def _call(call: ToolCall) -> dict[str, Any]:
+    fields = call.to_dict()
+    if call.custom is not None and not _KNOWS_CUSTOM_TOOLS:
+        del fields["custom"]
+        fields["function"] = {"name": call.custom.name, "arguments": call.custom.input}
+    return fields
 
 
 def _hidden(chunk: Any) -> dict[str, Any]:
