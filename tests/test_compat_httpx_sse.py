@@ -88,12 +88,11 @@ def test_an_event_comes_out_when_it_has_arrived(http: Any) -> None:
         exchange.send(b"\ndata: two\n\n")
         exchange.end()
 
-    with serve(script) as server, http.Client() as client:
-        with connect_sse(client, "GET", server.url) as opened:
-            iterator = opened.iter_sse()
-            assert next(iterator).data == "one"
-            server.release()
-            assert [event.data for event in iterator] == ["two"]
+    with serve(script) as server, http.Client() as client, connect_sse(client, "GET", server.url) as opened:
+        iterator = opened.iter_sse()
+        assert next(iterator).data == "one"
+        server.release()
+        assert [event.data for event in iterator] == ["two"]
 
 
 @pytest.mark.parametrize(
@@ -110,9 +109,12 @@ def test_the_request_asks_for_an_event_stream_once_and_leaves_the_callers_header
     given_headers: Any,
 ) -> None:
     before = given_headers.copy() if given_headers is not None else None
-    with serve(answer(b"")) as server, httpx.Client() as client:
-        with connect_sse(client, "GET", server.url, headers=given_headers) as opened:
-            sent = opened.response.request.headers
+    with (
+        serve(answer(b"")) as server,
+        httpx.Client() as client,
+        connect_sse(client, "GET", server.url, headers=given_headers) as opened,
+    ):
+        sent = opened.response.request.headers
     assert sent.get_list("accept") == ["text/event-stream"]
     assert sent.get_list("cache-control") == ["no-store"]
     assert sent.get("last-event-id") == (None if given_headers is None else "9")
@@ -121,11 +123,14 @@ def test_the_request_asks_for_an_event_stream_once_and_leaves_the_callers_header
 
 @either_client
 def test_another_content_type_is_a_transport_error_of_the_client_at_the_first_step(http: Any) -> None:
-    with serve(answer(b"<html>", content_type="text/html; charset=x")) as server, http.Client() as client:
-        with connect_sse(client, "GET", server.url) as opened:
-            iterator = opened.iter_sse()
-            with pytest.raises(http.TransportError, match="text/event-stream") as caught:
-                next(iterator)
+    with (
+        serve(answer(b"<html>", content_type="text/html; charset=x")) as server,
+        http.Client() as client,
+        connect_sse(client, "GET", server.url) as opened,
+    ):
+        iterator = opened.iter_sse()
+        with pytest.raises(http.TransportError, match="text/event-stream") as caught:
+            next(iterator)
     assert type(caught.value) is SSEError
     assert "'text/html'" in str(caught.value)
 
@@ -150,12 +155,11 @@ def test_a_body_that_is_cut_raises_the_clients_own_exception() -> None:
         exchange.head(99)
         exchange.send(b"data: one\n\ndata: two\n")
 
-    with serve(script) as server, httpx2.Client() as client:
-        with connect_sse(client, "GET", server.url) as opened:
-            iterator = opened.iter_sse()
-            assert next(iterator).data == "one"
-            with pytest.raises(httpx2.RemoteProtocolError):
-                next(iterator)
+    with serve(script) as server, httpx2.Client() as client, connect_sse(client, "GET", server.url) as opened:
+        iterator = opened.iter_sse()
+        assert next(iterator).data == "one"
+        with pytest.raises(httpx2.RemoteProtocolError):
+            next(iterator)
 
 
 @pytest.mark.anyio
@@ -198,7 +202,7 @@ def test_a_response_can_be_wrapped_again_like_one_of_httpx_sse() -> None:
 
 def test_an_event_has_the_defaults_and_the_repr_of_httpx_sse() -> None:
     for args in ({}, {"event": "", "data": None}, {"event": "e", "data": "d", "id": "i", "retry": 0}):
-        ours, theirs = ServerSentEvent(**args), peer.ServerSentEvent(**args)  # type: ignore[arg-type]
+        ours, theirs = ServerSentEvent(**args), peer.ServerSentEvent(**args)
         assert (repr(ours), fields(ours)) == (repr(theirs), fields(theirs))
     assert ServerSentEvent("a", "b", "c", 1).retry == 1
 

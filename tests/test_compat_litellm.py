@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import json
 import os
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from chat_streams import DONE, STOP, VECTORS, calls, chunk, event, fragment, pieces, text
 
 from deltawire import ChatAccumulator, ChatParser, NotEventStream, StreamEnd, UpstreamError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"  # or it is fetched over the network on import
 litellm = pytest.importorskip("litellm", reason="LiteLLM is not installed: it held other packages back")
@@ -70,7 +73,7 @@ def objects(body: bytes) -> list[Any]:
     return [ModelResponseStream(**each.to_dict()) for each in parsed(body)]
 
 
-FORMS = {
+FORMS: dict[str, Callable[[bytes], Any]] = {
     "objects": objects,
     "dicts": lambda body: [each.to_dict() for each in parsed(body)],
     "typed chunks": parsed,
@@ -92,7 +95,7 @@ def test_the_response_to_a_canonical_stream_is_litellms(body: bytes, form: Any) 
 
 def test_the_arguments_are_litellms() -> None:
     with pytest.raises(litellm.APIError):
-        stream_chunk_builder(None)  # type: ignore[arg-type]
+        stream_chunk_builder(None)
     assert stream_chunk_builder([]) is None
     assert stream_chunk_builder(b": keep-alive\n\n") is None
     assert stream_chunk_builder([TEXT], MESSAGES, None, end_time=None).choices[0].message.content == "Hellö"
@@ -113,7 +116,7 @@ def test_what_is_no_chunk_is_refused() -> None:
 
 
 def test_thinking_blocks_images_and_fields_of_providers_are_put_together_by_litellm() -> None:
-    deltas = [
+    deltas: list[dict[str, Any]] = [
         {"thinking_blocks": [{"type": "thinking", "thinking": "he"}], "reasoning_content": "he"},
         {
             "thinking_blocks": [{"type": "thinking", "thinking": "y", "signature": "s"}],

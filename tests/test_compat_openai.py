@@ -23,14 +23,17 @@ from fakes import agenerate
 from servers import serve
 
 from deltawire import LimitExceeded
-from deltawire.compat.openai import SSEDecoder, ServerSentEvent, accelerate
+from deltawire.compat.openai import ServerSentEvent, SSEDecoder, accelerate
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from servers import Server
 
-BODY = b"event: ping\n\nid: 1\nretry: 9\nevent: x\ndata: {\ndata: }\n\ndata: two\n\nevent: message\ndata: 3\n\ndata: cut"
+BODY = (
+    b"event: ping\n\nid: 1\nretry: 9\nevent: x\ndata: {\ndata: }\n\n"
+    b"data: two\n\nevent: message\ndata: 3\n\ndata: cut"
+)
 EVENTS = [
     ("ping", "", None, None),
     ("x", "{\n}", "1", 9),
@@ -164,11 +167,13 @@ def test_it_is_what_the_clients_take_for_a_decoder(kind: str) -> None:
 
 @pytest.mark.parametrize("deadly", DEADLY.values(), ids=DEADLY)
 def test_what_ends_a_stream_of_openai_does_not(deadly: bytes) -> None:
-    with serve(answer(chunk("a"), deadly, chunk("b", "stop"), b"data:  [DONE]\n\n")) as server:
-        with connect(server) as client:
-            with pytest.raises(json.JSONDecodeError):
-                contents(client)
-            assert contents(accelerate(client)) == ["a", "b"]
+    with (
+        serve(answer(chunk("a"), deadly, chunk("b", "stop"), b"data:  [DONE]\n\n")) as server,
+        connect(server) as client,
+    ):
+        with pytest.raises(json.JSONDecodeError):
+            contents(client)
+        assert contents(accelerate(client)) == ["a", "b"]
 
 
 @pytest.mark.parametrize("deadly", DEADLY.values(), ids=DEADLY)
@@ -184,9 +189,11 @@ def test_a_decoder_put_into_the_hook_by_hand_gets_over_them_too(
 @pytest.mark.parametrize("anyio_backend", ASYNCIO)
 async def test_an_async_client_is_accelerated() -> None:
     with serve(answer(chunk("a"), *DEADLY.values(), chunk("b", "stop"), DONE)) as server:
-        async with accelerate(openai.AsyncOpenAI(api_key="k", base_url=server.url, max_retries=0)) as client:
-            async with await client.chat.completions.create(model="m", messages=[], stream=True) as stream:
-                assert [each.choices[0].delta.content async for each in stream if each.choices] == ["a", "b"]
+        async with (
+            accelerate(openai.AsyncOpenAI(api_key="k", base_url=server.url, max_retries=0)) as client,
+            await client.chat.completions.create(model="m", messages=[], stream=True) as stream,
+        ):
+            assert [each.choices[0].delta.content async for each in stream if each.choices] == ["a", "b"]
 
 
 def test_a_client_gives_its_own_objects_as_before() -> None:
@@ -200,9 +207,11 @@ def test_a_client_gives_its_own_objects_as_before() -> None:
 
 def test_responses_are_read_as_before() -> None:
     body = {"type": "response.output_text.delta", "delta": "x", "output_index": 0, "sequence_number": 1}
-    with serve(answer(b"retry: 1\n\n", event(body, "response.output_text.delta"))) as server:
-        with accelerate(connect(server)) as client:
-            [found] = client.responses.create(model="m", input="x", stream=True)
+    with (
+        serve(answer(b"retry: 1\n\n", event(body, "response.output_text.delta"))) as server,
+        accelerate(connect(server)) as client,
+    ):
+        [found] = client.responses.create(model="m", input="x", stream=True)
     assert (found.type, found.delta) == ("response.output_text.delta", "x")  # type: ignore[union-attr]
 
 
@@ -260,9 +269,10 @@ def test_an_error_in_the_stream_is_openais_error() -> None:
 
 # --- anthropic
 
-ANTHROPIC = [
-    {"type": "message_start", "message": {"id": "msg_1", "type": "message", "role": "assistant", "content": [],
-     "model": "m", "stop_reason": None, "usage": {"input_tokens": 1, "output_tokens": 1}}},
+ANTHROPIC: list[dict[str, Any]] = [
+    {"type": "message_start", "message": {
+        "id": "msg_1", "type": "message", "role": "assistant", "content": [], "model": "m",
+        "stop_reason": None, "usage": {"input_tokens": 1, "output_tokens": 1}}},
     {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}},
     {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "hé"}},
     {"type": "content_block_stop", "index": 0},
@@ -280,7 +290,8 @@ def test_an_anthropic_client_is_accelerated(copy: bool) -> None:
         client = anthropic.Anthropic(api_key="k", base_url=server.url, max_retries=0)
         before = list(client.messages.create(model="m", max_tokens=9, messages=[], stream=True))
         client = accelerate(client).with_options(timeout=9) if copy else accelerate(client)
-        assert type(client._make_sse_decoder()) is SSEDecoder
+        made: object = client._make_sse_decoder()
+        assert type(made) is SSEDecoder
         assert list(client.messages.create(model="m", max_tokens=9, messages=[], stream=True)) == before
         with client.messages.stream(model="m", max_tokens=9, messages=[]) as stream:
             assert "".join(stream.text_stream) == "hé"
@@ -310,10 +321,12 @@ def test_mixed_line_ends_hold_no_event_of_anthropic_back() -> None:
 
 def test_an_error_event_is_anthropics_error() -> None:
     error = {"type": "error", "error": {"type": "overloaded_error", "message": "busy"}}
-    with serve(answer(event(error, "error"))) as server:
-        with accelerate(anthropic.Anthropic(api_key="k", base_url=server.url, max_retries=0)) as client:
-            with pytest.raises(anthropic.APIStatusError) as caught:
-                list(client.messages.create(model="m", max_tokens=9, messages=[], stream=True))
+    with (
+        serve(answer(event(error, "error"))) as server,
+        accelerate(anthropic.Anthropic(api_key="k", base_url=server.url, max_retries=0)) as client,
+        pytest.raises(anthropic.APIStatusError) as caught,
+    ):
+        list(client.messages.create(model="m", max_tokens=9, messages=[], stream=True))
     assert caught.value.body == error
 
 

@@ -88,9 +88,7 @@ class ChunkDecoder:
             yield ServerSentEvent(data=SENTINEL)
 
 
-def _events(
-    parse: Callable[..., list[ChatCompletionChunk]], *data: bytes
-) -> Iterator[ChunkEvent]:
+def _events(parse: Callable[..., list[ChatCompletionChunk]], *data: bytes) -> Iterator[ChunkEvent]:
     try:
         chunks = parse(*data)
     except (InvalidJSON, LimitExceeded) as error:

@@ -26,7 +26,6 @@ from deltawire.compat._events import feed, loads
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Iterator
-
     from typing import TypeAlias
 
     import httpx
@@ -50,7 +49,9 @@ else:
 
     _bases = tuple(_transport_errors())
     if not _bases:
-        raise ImportError("deltawire.compat.httpx_sse needs a client: pip install httpx, or pip install httpx2")
+        raise ImportError(
+            "deltawire.compat.httpx_sse needs a client: pip install httpx, or pip install httpx2"
+        )
     _TransportError = type("_TransportError", _bases, {"__doc__": "Of whichever of the clients are there."})
 
 __all__ = ["EventSource", "SSEError", "ServerSentEvent", "__version__", "aconnect_sse", "connect_sse"]

@@ -52,13 +52,13 @@ _KNOWS_CUSTOM_TOOLS = hasattr(_types, "ChatCompletionMessageCustomToolCall")
 
 
 def stream_chunk_builder(
-    chunks: Iterable[Any] | bytes, messages: list[Any] | None = None, *args: Any, **kwargs: Any
+    chunks: Iterable[Any] | bytes | None, messages: list[Any] | None = None, *args: Any, **kwargs: Any
 ) -> Any:
     """Put the response together that a stream came to. The same call as LiteLLM's.
 
-    Where it differs from LiteLLM's: calls are told apart by docs/chat.md, so also where they share an index or
-    have none; each choice is built, with its own content; and the finish reason of a choice that got none is
-    None, not "stop", since such a stream was cut. Usage that no chunk carries is an estimate, as LiteLLM's.
+    Where it differs from LiteLLM's: calls are told apart by docs/chat.md, so also where they share an index
+    or have none; each choice is built, with its own content; and the finish reason of a choice that got none
+    is None, not "stop", since such a stream was cut. Usage that no chunk carries is an estimate, as LiteLLM's.
 
     Args:
         chunks: chunks of LiteLLM or of openai, dicts, deltawire's chunks, or the bytes of the stream, in
@@ -78,15 +78,17 @@ def stream_chunk_builder(
     """
     if isinstance(chunks, bytes | bytearray | memoryview):
         chunks = [chunks]
-    given = _sorted(list(chunks)) if chunks is not None else None
+    given = list(chunks) if chunks is not None else []
     if not given or _is_text_completion(given):
-        return _build(given, messages, *args, **kwargs)
+        return _build(given if chunks is not None else chunks, messages, *args, **kwargs)
+    ordered = _sorted(given)
     accumulator = ChatAccumulator()
-    own = list(_own_fields(_typed(accumulator, given)))
+    own = list(_own_fields(_typed(accumulator, ordered)))
     _raise_error(accumulator)
     if accumulator.end is StreamEnd.EMPTY:
         return None
-    hidden = [params for chunk in given if (params := _hidden(chunk))]
+    # Of these LiteLLM takes the first ones or the last ones, by its version.
+    hidden = _hidden(given[0]), _hidden(ordered[-1])
     return _response(accumulator.completion, own, hidden, messages, args, kwargs)
 
 
@@ -147,14 +149,15 @@ def _raise_error(accumulator: ChatAccumulator) -> None:
 def _response(
     completion: ChatCompletion,
     own: list[tuple[int, dict[str, Any]]],
-    hidden: list[dict[str, Any]],
+    hidden: tuple[dict[str, Any], dict[str, Any]],
     messages: list[Any] | None,
     args: tuple[Any, ...],
     kwargs: dict[str, Any],
 ) -> Any:
     """Let LiteLLM build each choice, and join them in one response."""
     response: Any = None
-    for choice in completion.choices or [None]:
+    choices: list[Choice | None] = [*completion.choices] or [None]
+    for choice in choices:
         index = choice.index if choice is not None else 0
         fields = [fields for each, fields in own if each == index]
         canonical = _canonical(completion, choice, fields, hidden)
@@ -178,17 +181,19 @@ def _canonical(
     completion: ChatCompletion,
     choice: Choice | None,
     own: list[dict[str, Any]],
-    hidden: list[dict[str, Any]],
+    hidden: tuple[dict[str, Any], dict[str, Any]],
 ) -> list[Any]:
     """Write a choice as the chunks that any LiteLLM builds the same response from."""
     delta = _delta(choice) if choice is not None else {}
     finish_reason = choice.finish_reason if choice is not None else None
     chunks = [_chunk(completion, delta, finish_reason)]
     chunks += [_chunk(completion, fields) for fields in own]
-    if completion.usage is not None:
-        chunks.append(ModelResponseStream(**_head(completion), choices=[], usage=completion.usage.to_dict()))
-    for chunk, params in zip(chunks[:1] + chunks[-1:], hidden[:1] + hidden[-1:], strict=False):
-        setattr(chunk, _HIDDEN, params)
+    usage = {} if completion.usage is None else {"usage": completion.usage.to_dict()}
+    if usage or any(hidden):
+        chunks.append(ModelResponseStream(**_head(completion), choices=[], **usage))
+    if any(hidden):
+        for chunk, params in zip((chunks[0], chunks[-1]), hidden, strict=True):
+            setattr(chunk, _HIDDEN, params)
     return chunks
 
 
@@ -244,4 +249,4 @@ def _sorted(given: list[Any]) -> list[Any]:
 def _is_text_completion(given: list[Any]) -> bool:
     first = given[0]
     choices = first.get("choices") if isinstance(first, dict) else getattr(first, "choices", None)
-    return bool(choices) and isinstance(choices[0], TextChoices)
+    return choices is not None and len(choices) > 0 and isinstance(choices[0], TextChoices)

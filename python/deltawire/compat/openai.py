@@ -178,8 +178,8 @@ def _is_chat_chunk(item: Any) -> bool:
 
 
 def _is_helper(options: Any) -> bool:
-    headers = getattr(options, "headers", None)
-    return any(name.lower() == _HELPER_HEADER for name in headers) if hasattr(headers, "keys") else False
+    headers: Any = getattr(options, "headers", None)
+    return hasattr(headers, "keys") and any(name.lower() == _HELPER_HEADER for name in headers)
 
 
 @cache
