@@ -56,9 +56,10 @@ def stream_chunk_builder(
 ) -> Any:
     """Put the response together that a stream came to. The same call as LiteLLM's.
 
-    Where it differs from LiteLLM's: calls are told apart by docs/chat.md, so also where they share an index
-    or have none; each choice is built, with its own content; and the finish reason of a choice that got none
-    is None, not "stop", since such a stream was cut. Usage that no chunk carries is an estimate, as LiteLLM's.
+    Where it differs from LiteLLM's: calls are told apart by docs/chat.md, so also where they share an
+    index or have none; each choice is built, with its own content; and the finish reason of a choice that
+    got none is None, not "stop", since such a stream was cut. Usage that no chunk carries is an estimate,
+    as LiteLLM's.
 
     Args:
         chunks: chunks of LiteLLM or of openai, dicts, deltawire's chunks, or the bytes of the stream, in
