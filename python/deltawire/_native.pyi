@@ -91,12 +91,17 @@ class EventParser:
         max_event_size: the largest event in bytes, 32 MiB by default: what has to be held of it, which is
             its data, its type and its ID together.
         last_event_id: the last event ID string to begin with, after a reconnection.
+        verbatim: give out a block without data too, if it sets an event type, an ID that is not empty, or a
+            reconnection time; and leave `event` empty where a block names no type. So do httpx-sse and the
+            clients of providers, the standard does not.
 
     Raises:
         ValueError: `max_event_size` is below 1, or `last_event_id` holds NUL, CR or LF.
     """
 
-    def __new__(cls, *, max_event_size: int = 33554432, last_event_id: str = "") -> Self: ...
+    def __new__(
+        cls, *, max_event_size: int = 33554432, last_event_id: str = "", verbatim: bool = False
+    ) -> Self: ...
     def feed(self, data: bytes | bytearray | memoryview, /) -> list[ServerSentEvent]:
         """Take the next bytes of the stream and return the events that they complete.
 

@@ -89,6 +89,8 @@ pub struct EventParser {
     recognised: bool,
     /// `error` is a field too.
     error_field: bool,
+    /// A block without data is dispatched too, if it sets something else.
+    dataless: bool,
 
     bytes: u64,
     events: u64,
@@ -118,6 +120,7 @@ impl EventParser {
             retry: None,
             recognised: false,
             error_field: false,
+            dataless: false,
             bytes: 0,
             events: 0,
             comments: 0,
@@ -130,6 +133,14 @@ impl EventParser {
     #[must_use]
     pub fn with_error_field(mut self) -> Self {
         self.error_field = true;
+        self
+    }
+
+    /// Dispatches a block without data too, if it sets an event type, an ID or a reconnection time. The
+    /// standard does not; clients of the field do, and programs count on it.
+    #[must_use]
+    pub fn with_dataless_events(mut self) -> Self {
+        self.dataless = true;
         self
     }
 
@@ -164,7 +175,7 @@ impl EventParser {
             if at_start && (first == LF || first == CR) {
                 self.skip_lf = first == CR;
                 self.pass(rest, 1);
-                if whole.is_none() && !self.has_data {
+                if whole.is_none() && !self.has_data && !(self.dataless && self.sets_something()) {
                     self.commit_id();
                     self.begin_block();
                     continue;
@@ -293,8 +304,8 @@ impl EventParser {
 
     /// Begins anew, with the same limit. `last_event_id` as for [`EventParser::new`].
     pub fn reset(&mut self, last_event_id: &[u8]) {
-        let error_field = self.error_field;
-        *self = Self { error_field, ..Self::new(self.max_event_size, last_event_id) };
+        let (error_field, dataless) = (self.error_field, self.dataless);
+        *self = Self { error_field, dataless, ..Self::new(self.max_event_size, last_event_id) };
     }
 
     /// The last event ID string of the stream.
@@ -378,6 +389,13 @@ impl EventParser {
             number: self.events,
             offset: self.block_offset.unwrap_or(self.bytes),
         }
+    }
+
+    /// Whether the block has set anything beside data. What it set to nothing does not count.
+    fn sets_something(&self) -> bool {
+        !self.event.is_empty()
+            || self.block_id.as_ref().is_some_and(|id| !id.is_empty())
+            || self.block_retry.is_some()
     }
 
     fn commit_id(&mut self) {
