@@ -9,6 +9,8 @@ readers that want only the text or only the message. Timings are the business of
 from __future__ import annotations
 
 import time
+from contextlib import contextmanager, suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 from deltawire._chat_reader import Reader
@@ -22,7 +24,7 @@ from deltawire.errors import IncompleteStream, InvalidJSON, LimitExceeded, NotEv
 from deltawire.verdict import StreamEnd
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator
+    from collections.abc import AsyncIterator, Callable, Generator, Iterator
 
     from deltawire._chat_reader import StreamTimings
     from deltawire._native import CompletionUsage, ToolCall
@@ -81,7 +83,7 @@ class ChatStream(BaseStream[ChatCompletionChunk]):
         ValueError: as for `ChatAccumulator`, `on_end` is neither, or a deadline is not above 0.
     """
 
-    __slots__ = ("_merges", "_raises")
+    __slots__ = ("_accumulator", "_merges", "_raises")
 
     _parser: Reader
 
@@ -108,7 +110,8 @@ class ChatStream(BaseStream[ChatCompletionChunk]):
             raise ValueError(f'on_end is "raise" or "return", not {on_end!r}')
         self._raises = on_end == "raise"
         self._merges = n == 1
-        accumulator = ChatAccumulator(
+        self._accumulator = partial(
+            ChatAccumulator,
             n=n,
             errors=errors,
             max_message_size=max_message_size,
@@ -117,7 +120,7 @@ class ChatStream(BaseStream[ChatCompletionChunk]):
             max_event_size=max_event_size,
             id_factory=id_factory,
         )
-        reader = Reader(accumulator, clock)
+        reader = Reader(self._accumulator(), clock)
         deadlines = Deadlines.of(first_event_timeout, idle_timeout, total_timeout, comments_count_as_progress)
         super().__init__(source, reader, check_content_type=check_content_type, deadlines=deadlines)
 
@@ -188,9 +191,9 @@ class ChatStream(BaseStream[ChatCompletionChunk]):
 
         A gateway that has not sent a status code yet can still ask another provider if the first thing to
         come is an error. So this raises what the iteration is going to raise if the first event is an error
-        (UpstreamError) or there is none (IncompleteStream, NotEventStream, StreamTimeout, an exception of the
-        source), or if it cannot be taken (InvalidJSON, LimitExceeded). With `on_end="return"` the verdict is
-        not raised; look at `error` and `end`.
+        (UpstreamError), if it cannot be taken (InvalidJSON, LimitExceeded; the iteration raises them again),
+        or if there is none (IncompleteStream, NotEventStream, StreamTimeout, an exception of the source).
+        With `on_end="return"` the verdict is not raised; look at `error` and `end`.
 
         Comments and events that say nothing are passed over. If after `max_bytes` bytes there is still no
         event, or a stream of nothing but the sentinel has ended, this returns None. Nothing is lost: whatever
@@ -218,24 +221,16 @@ class ChatStream(BaseStream[ChatCompletionChunk]):
         except (RuntimeError, TypeError):
             return self._aprefetch(max_bytes)
         look = self._look()
-        if not look.found:
-            try:
+        if not look.found or self._state == "held":
+            with suppress(StopIteration), self._put_back(look):
                 self._fill(self._looked(look, max_bytes))
-            except StopIteration:
-                pass
-            except (InvalidJSON, LimitExceeded) as error:
-                self._put_back(error, look)
         return self._first(look)
 
     async def _aprefetch(self, max_bytes: int) -> ChatCompletionChunk | None:
         look = self._look()
-        if not look.found:
-            try:
+        if not look.found or self._state == "held":
+            with suppress(StopAsyncIteration), self._put_back(look):
                 await self._afill(self._looked(look, max_bytes))
-            except StopAsyncIteration:
-                pass
-            except (InvalidJSON, LimitExceeded) as error:
-                self._put_back(error, look)
         return self._first(look)
 
     def _look(self) -> FirstEvent:
@@ -243,18 +238,23 @@ class ChatStream(BaseStream[ChatCompletionChunk]):
         if reader.look is None:
             if self._state != "new":
                 raise RuntimeError("prefetch looks at the first event: call it before the iteration begins")
-            reader.look = FirstEvent()
+            # What it assembles is not looked at, so it needs no ids.
+            reader.look = FirstEvent(self._accumulator(id_factory=None))
         return reader.look
 
     def _looked(self, look: FirstEvent, max_bytes: int) -> Callable[[], bool]:
         at_most = self.bytes + max_bytes
         return lambda: look.found or self.bytes >= at_most
 
-    def _put_back(self, error: InvalidJSON | LimitExceeded, look: FirstEvent) -> None:
-        """Raise what the first event is; leave to the iteration what a later one is."""
-        if not look.found:
-            raise error
-        self._held, self._state = error.with_traceback(None), "held"
+    @contextmanager
+    def _put_back(self, look: FirstEvent) -> Generator[None, None, None]:
+        """Leave it to the iteration to raise what cannot be taken; raise the first event all the same."""
+        try:
+            yield
+        except (InvalidJSON, LimitExceeded) as error:
+            self._held, self._state = error.with_traceback(None), "held"
+            if look.refused:
+                raise
 
     def _first(self, look: FirstEvent) -> ChatCompletionChunk | None:
         if look.error is not None and self._raises:

@@ -7,13 +7,15 @@ nothing is looked at any more.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
-from deltawire._native import ChatAccumulator
-from deltawire.errors import DeltawireError
+from deltawire.errors import InvalidJSON, LimitExceeded
 
 if TYPE_CHECKING:
-    from deltawire._native import ChatCompletionChunk
+    from collections.abc import Callable
+
+    from deltawire._native import ChatAccumulator, ChatCompletionChunk
     from deltawire._readers import Chunk
     from deltawire.verdict import ProviderError
 
@@ -25,33 +27,41 @@ class FirstEvent:
         found: whether there is no need to look on.
         chunk: its chunk; None where it has none, as an error that is no JSON, and the sentinel.
         error: the error that it reports, if it does.
+        refused: whether it is broken or over a limit, so that the stream raises it.
+
+    Args:
+        accumulator: a new one, with the parameters of the stream's own.
     """
 
-    __slots__ = ("_accumulator", "chunk", "error", "found")
+    __slots__ = ("_accumulator", "chunk", "error", "found", "refused")
 
-    def __init__(self) -> None:
-        self._accumulator = ChatAccumulator()
+    def __init__(self, accumulator: ChatAccumulator) -> None:
+        self._accumulator = accumulator
         self.found = False
         self.chunk: ChatCompletionChunk | None = None
         self.error: ProviderError | None = None
+        self.refused = False
 
     def feed(self, data: Chunk) -> None:
         """Take the next bytes of the stream."""
-        try:
-            for line in bytes(data).splitlines(keepends=True):
-                self._take(self._accumulator.feed_chunks(line))
-                if self.found:
-                    break
-        except DeltawireError:
-            self.found = True  # a limit; the stream has limits of its own, and raises what is due
+        for line in bytes(data).splitlines(keepends=True):
+            if self.found:
+                break
+            self._look(partial(self._accumulator.feed_chunks, line))
 
     def close(self) -> None:
         """Take the end of the stream."""
         if not self.found:
-            self._take(self._accumulator.close_chunks())
+            self._look(self._accumulator.close_chunks)
 
-    def _take(self, chunks: list[ChatCompletionChunk]) -> None:
+    def _look(self, take: Callable[[], list[ChatCompletionChunk]]) -> None:
+        chunks: list[ChatCompletionChunk] = []
+        try:
+            chunks = take()
+        except (InvalidJSON, LimitExceeded):
+            self.refused = self._accumulator.error is None
         self.error = self._accumulator.error
         if chunks:
             self.chunk = chunks[0]
-        self.found = bool(chunks) or self.error is not None or self._accumulator.done
+        says_error = self.refused or self.error is not None
+        self.found = bool(chunks) or says_error or self._accumulator.done
