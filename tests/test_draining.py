@@ -37,13 +37,13 @@ ONE, DONE = b"data: 1\n\n", b"data: [DONE]\n\n"
 
 @asynccontextmanager
 async def use_httpx() -> AsyncIterator[Any]:
-    async with httpx.AsyncClient() as client:
+    async with httpx.AsyncClient(verify=False) as client:
         yield lambda url: client.stream("GET", url)
 
 
 @asynccontextmanager
 async def use_httpx2() -> AsyncIterator[Any]:
-    async with httpx2.AsyncClient() as client:
+    async with httpx2.AsyncClient(verify=False) as client:
         yield lambda url: client.stream("GET", url)
 
 
