@@ -91,12 +91,14 @@ class Deadlines:
             TypeError: one is no number.
             ValueError: one is not above 0.
         """
-        first_event = _seconds("first_event_timeout", first_event_timeout)
-        idle = _seconds("idle_timeout", idle_timeout)
-        total = _seconds("total_timeout", total_timeout)
-        if first_event is idle is total is None:
+        if first_event_timeout is idle_timeout is total_timeout is None:
             return None
-        return cls(first_event, idle, total, bool(comments_count_as_progress))
+        return cls(
+            _seconds("first_event_timeout", first_event_timeout),
+            _seconds("idle_timeout", idle_timeout),
+            _seconds("total_timeout", total_timeout),
+            bool(comments_count_as_progress),
+        )
 
     async def read(self, opened: Opened[AsyncIterator[Chunk]], counters: _Counters) -> Chunk:
         """Read the next chunk.
@@ -117,7 +119,8 @@ class Deadlines:
                 # A read that is done as the deadline strikes is not cancelled any more, and its data counts.
                 return await opened.chunks.__anext__()
         finally:
-            self._waited += current_time() - began
+            if self._idle is not None:
+                self._waited += current_time() - began
         raise DeadlinePassed(deadline, seconds, current_time() - self._begun)
 
     def _nearest(self, now: float, counters: _Counters) -> tuple[str, float, float]:
