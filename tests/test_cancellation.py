@@ -37,6 +37,7 @@ class Waits:
     Attributes:
         count: how often it was waited for.
         closed: which of its two parts were closed, in order.
+        finished: those of them whose closing was not cut short.
     """
 
     def __init__(self, at: int | None, cancel: Callable[[], object], content_type: str) -> None:
@@ -44,6 +45,7 @@ class Waits:
         self.cancel = cancel
         self.count = 0
         self.closed: list[str] = []
+        self.finished: list[str] = []
         self.headers = {"content-type": content_type}
         self.http_version = "HTTP/1.1"
 
@@ -54,6 +56,11 @@ class Waits:
             await anyio.sleep_forever()
         await checkpoint()
 
+    async def close(self, part: str) -> None:
+        self.closed.append(part)
+        await self.turn()
+        self.finished.append(part)
+
 
 class Response(Waits):
     """A response that is read by a generator, as those of httpx are: a cancelled read ends it."""
@@ -62,8 +69,7 @@ class Response(Waits):
         return Chunks(self)
 
     async def aclose(self) -> None:
-        self.closed.append("response")
-        await self.turn()
+        await self.close("response")
 
 
 class Chunks:
@@ -85,8 +91,7 @@ class Chunks:
         return self.chunks.__anext__()
 
     async def aclose(self) -> None:
-        self.response.closed.append("chunks")
-        await self.response.turn()
+        await self.response.close("chunks")
 
 
 class Socket(Waits):
@@ -106,8 +111,7 @@ class Socket(Waits):
         return self.pieces.pop(0)
 
     async def aclose(self) -> None:
-        self.closed.append("response")
-        await self.turn()
+        await self.close("response")
 
 
 async def iterate(stream: ChatStream, found: list[str]) -> None:
@@ -179,6 +183,8 @@ async def test_cancelling_a_scope_at_any_await_closes_the_source(
         assert scope.cancelled_caught
         assert found == TEXTS[: len(found)]
         assert source.closed == (["chunks", "response"] if kind is Response else ["response"])
+        if at <= waits - len(source.closed):
+            assert source.finished == source.closed, "closing was cut short"
         assert anyio.current_time() - began < 1.1, "closing takes a second at most"
         assert stream is not None
         if not stream.done:
@@ -204,6 +210,8 @@ async def test_cancelling_a_task_of_asyncio_at_any_await_closes_the_source(
         with pytest.raises(asyncio.CancelledError):
             await asyncio.wait_for(task, 20)
         assert source.closed == (["chunks", "response"] if kind is Response else ["response"])
+        if at <= waits - len(source.closed):
+            assert source.finished == source.closed, "closing was cut short"
 
 
 @pytest.mark.anyio

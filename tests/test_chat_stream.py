@@ -154,6 +154,7 @@ TEXTS: dict[str, tuple[list[bytes], list[str]]] = {
         [event({"role": "assistant"}), event({"content": "a"}), chunk({"message": {"content": "no"}})],
         ["a"],
     ),
+    "a whole message after text": ([event({"content": "a"}), chunk({"message": {"content": "no"}})], ["a"]),
     "a whole message after an empty delta": ([event({}), chunk({"message": {"content": "no"}})], []),
     "a whole message beside an odd delta": ([chunk({"delta": 5, "message": {"content": "no"}})], []),
 }
