@@ -370,7 +370,7 @@ async def test_a_scope_that_is_cancelled_before_the_deadline_strikes_wins() -> N
     """Both at the same instant: the scope of the user first, then the deadline."""
     with anyio.CancelScope() as scope:
         source = Receiver(scope.cancel, BLOCK)
-        async with JSONStream(source, idle_timeout=1e-9) as values:
+        async with JSONStream(source, idle_timeout=1e-3) as values:
             await anext(values)
     assert scope.cancelled_caught
     assert source.closed == 1
@@ -488,11 +488,6 @@ async def test_a_stream_with_a_deadline_over_a_blocking_client_is_refused_when_i
         with pytest.raises(TypeError, match=r"blocking client.*use the timeouts of the client"):
             EventStream(response, idle_timeout=1)
         assert len(list(EventStream(response))) == 1
-
-
-async def test_collect_is_awaited_where_there_is_a_deadline() -> None:
-    stream = ChatStream([chunk("a"), DONE], total_timeout=1)
-    assert (await stream.collect()).choices[0].message.content == "a"
 
 
 async def test_any_cut_gives_the_same_items_with_deadlines() -> None:
