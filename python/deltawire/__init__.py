@@ -5,7 +5,8 @@ A push object has `feed` and `close`; its Stream runs it over a source, with `fo
 and `ChatStream` the typed chunks of a chat; `ChatAccumulator` assembles the message.
 """
 
-from deltawire._chat_stream import ChatStream, StreamTimings
+from deltawire._chat_reader import StreamTimings
+from deltawire._chat_stream import ChatStream
 from deltawire._native import (
     ChatAccumulator,
     ChatCompletion,
@@ -39,6 +40,7 @@ from deltawire.errors import (
     InvalidJSON,
     LimitExceeded,
     NotEventStream,
+    StreamTimeout,
     UpstreamError,
 )
 from deltawire.streams import EventStream, JSONStream
@@ -77,6 +79,7 @@ __all__ = [
     "ProviderError",
     "ServerSentEvent",
     "StreamEnd",
+    "StreamTimeout",
     "StreamTimings",
     "ToolCall",
     "TopLogprob",
