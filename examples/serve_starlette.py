@@ -26,6 +26,7 @@ from deltawire import (
     encode_error,
     encode_event,
 )
+from deltawire.encoding import error_body
 
 # Nobody on the way is to keep or to collect the stream; the second is nginx's.
 HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
@@ -45,13 +46,11 @@ async def chat_completions(request: Request) -> Response:
             # Both stay open for the response, which closes them.
             content = send(stream, first, stack.pop_all())
     except UpstreamError as error:
-        said = {"message": error.error.message, "type": error.error.type, "code": error.error.code}
         # An error inside a stream has no status of its own; the stream had 200.
         status = error.status if error.status not in (None, 200) else 502
-        return JSONResponse({"error": said}, status_code=status)
-    except (DeltawireError, httpx2.TransportError):
-        said = {"message": "The provider cannot be reached.", "type": "server_error", "code": None}
-        return JSONResponse({"error": said}, status_code=502)
+        return JSONResponse(error_body(error), status_code=status)
+    except (DeltawireError, httpx2.TransportError) as error:
+        return JSONResponse(error_body(error), status_code=502)
     return StreamingResponse(content, media_type="text/event-stream", headers=HEADERS)
 
 

@@ -187,7 +187,7 @@ def reset(exchange: Exchange) -> None:
     [
         (refuse, 429, "slow down"),
         (err_at_once, 502, "overloaded"),
-        (show_a_page, 502, "The provider cannot be reached."),
+        (show_a_page, 502, "The provider answered with something else than an event stream."),
     ],
 )
 def test_starlette_answers_an_error_before_the_first_chunk_with_a_status(

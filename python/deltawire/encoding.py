@@ -27,7 +27,7 @@ from deltawire.errors import (
 )
 from deltawire.verdict import ProviderError
 
-__all__ = ["encode_comment", "encode_error", "encode_event"]
+__all__ = ["encode_comment", "encode_error", "encode_event", "error_body"]
 
 # As numbers: `in` finds a byte in a third of the time that it takes for bytes of length 1.
 _LF, _CR = b"\n\r"
@@ -117,9 +117,23 @@ def encode_comment(text: str = "") -> bytes:
 def encode_error(error: ProviderError | BaseException | str) -> bytes:
     """Encode the event that tells a client of a chat stream of an error: `data: {"error": {...}}`.
 
-    The openai client raises APIError with the object as its `body`, `ChatStream` raises UpstreamError. The
-    object has the keys of openai's errors: `message`, `type`, `param` and `code`. `[DONE]` is not part of it:
-    send that too if the stream is over.
+    The openai client raises APIError with the inner object as its `body`, `ChatStream` raises UpstreamError.
+    `[DONE]` is not part of it: send that too if the stream is over.
+
+    Args:
+        error: what went wrong; see `error_body` for what is told of it.
+
+    Raises:
+        TypeError: `error` is none of these.
+    """
+    return encode_event(error_body(error))
+
+
+def error_body(error: ProviderError | BaseException | str) -> dict[str, Any]:
+    """Make the document that tells a client of an error, in openai's shape, to be sent as JSON.
+
+    It is the data of `encode_error`, and the body of a response that has a status of its own because no
+    stream has begun: `{"error": {"message": ..., "type": ..., "param": None, "code": ...}}`.
 
     What is told depends on who wrote it:
 
@@ -147,7 +161,7 @@ def encode_error(error: ProviderError | BaseException | str) -> bytes:
         raise TypeError(f"an error is a ProviderError, an exception or a str, not {type(error).__name__}")
     # Whatever is in the message, the client has to hear of the error: half a surrogate pair becomes "?".
     message = message.encode(errors="replace").decode()
-    return encode_event({"error": {"message": message, "type": kind, "param": None, "code": code}})
+    return {"error": {"message": message, "type": kind, "param": None, "code": code}}
 
 
 def _line(name: str, value: str | None) -> bytes:
