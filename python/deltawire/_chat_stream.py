@@ -8,7 +8,7 @@ was cut or the provider reported an error; timings; and readers that want only t
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from deltawire._content_type import aread_refused, read_refused, refusal
@@ -41,6 +41,7 @@ class StreamTimings:
         first_tool_call: the first chunk with a fragment of a tool call was complete.
         last_event: the last chunk so far was complete.
         longest_gap: the longest time between two network chunks that completed something, in seconds.
+        on_gap: called with each such time, where it is set; for metrics. What it raises, the stream raises.
     """
 
     first_byte: float | None = None
@@ -49,6 +50,7 @@ class StreamTimings:
     first_tool_call: float | None = None
     last_event: float | None = None
     longest_gap: float | None = None
+    on_gap: Callable[[float], object] | None = field(default=None, repr=False, compare=False)
 
 
 class _Reader:
@@ -99,7 +101,10 @@ class _Reader:
         if timings.first_event is None:
             timings.first_event = now
         if timings.last_event is not None:
-            timings.longest_gap = max(timings.longest_gap or 0.0, now - timings.last_event)
+            gap = now - timings.last_event
+            timings.longest_gap = max(timings.longest_gap or 0.0, gap)
+            if timings.on_gap is not None:
+                timings.on_gap(gap)
         timings.last_event = now
         if timings.first_content is None and self.accumulator.has_content:
             timings.first_content = now
