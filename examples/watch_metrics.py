@@ -10,6 +10,7 @@ prints, when the model answers so:
 """
 
 import sys
+import time
 
 import httpx2
 from prometheus_client import CollectorRegistry, generate_latest
@@ -29,10 +30,11 @@ def main(url: str) -> None:
     # A server leaves the registry out, makes this once, and mounts prometheus_client's make_asgi_app().
     registry = CollectorRegistry()
     metrics = StreamMetrics(labels={"upstream": ["here", "there"]}, registry=registry)
+    start = time.monotonic()
     with (
         httpx2.stream("POST", f"{url}/chat/completions", json=REQUEST, timeout=120) as response,
         ChatStream(response) as stream,
-        metrics.watch(stream, upstream="here"),
+        metrics.watch(stream, upstream="here", waited=time.monotonic() - start),
     ):
         stream.collect()
     for line in generate_latest(registry).decode().splitlines():

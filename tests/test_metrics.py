@@ -76,6 +76,14 @@ def test_a_tool_call_is_a_first_token_too() -> None:
     assert watched(chunks, [0, 3, 4, 5])["time_to_first_token_seconds_sum"] == 3
 
 
+def test_the_wait_for_the_response_belongs_to_the_first_token() -> None:
+    registry = CollectorRegistry()
+    stream = ChatStream([text("a") + DONE], clock=clock(0, 3))
+    with StreamMetrics(registry=registry).watch(stream, waited=0.5):
+        stream.collect()
+    assert scrape(registry)["time_to_first_token_seconds_sum"] == 3.5
+
+
 def test_gaps_come_while_the_stream_runs_and_the_rest_when_it_ends() -> None:
     registry = CollectorRegistry()
     stream = ChatStream([text("a"), text("b"), text("c") + DONE], clock=clock(0, 1, 2, 4))
@@ -200,7 +208,7 @@ def test_labels_that_were_not_agreed_on_are_refused(labels: dict[str, str]) -> N
     assert stream.timings.on_gap is None
 
 
-@pytest.mark.parametrize("name", ["end", "le", "repair", "type", "__name"])
+@pytest.mark.parametrize("name", ["end", "le", "repair", "type", "waited", "__name"])
 def test_a_name_that_cannot_be_a_label_is_refused(name: str) -> None:
     with pytest.raises(ValueError, match=name.strip("_")):
         StreamMetrics(labels={name: []}, registry=CollectorRegistry())

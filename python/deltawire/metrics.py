@@ -35,7 +35,8 @@ _FIRST_TOKEN_BUCKETS = (0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1, 1.5, 2, 3, 5, 10, 20,
 _GAP_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 _RATE_BUCKETS = (1, 2, 5, 10, 20, 30, 40, 50, 75, 100, 150, 200, 300, 500, 1000, 2000, 5000)
 
-_OWN_LABELS = frozenset({"end", "le", "repair", "type"})
+# Labels that the metrics have themselves, and parameters beside which yours are given.
+_OWN_LABELS = frozenset({"end", "le", "repair", "type", "stream", "waited"})
 
 # No real count is as large; a float holds all below it.
 _MOST_TOKENS = 2**53
@@ -68,7 +69,7 @@ class ObservedStream(Protocol):
 class StreamMetrics:
     """The metrics of chat streams.
 
-    * `deltawire_time_to_first_token_seconds`: from the making of the stream to the first text or tool call;
+    * `deltawire_time_to_first_token_seconds`: from the request, see `watch`, to the first text or tool call;
     * `deltawire_event_gap_seconds`: between two network chunks that completed events;
     * `deltawire_completion_tokens_per_second`: by the provider's own count, from the first event to the last;
     * `deltawire_tokens_total`, by `type`: `prompt` or `completion`, as the provider counted;
@@ -107,7 +108,7 @@ class StreamMetrics:
         self._values = {name: frozenset(values) for name, values in (labels or {}).items()}
         names = tuple(self._values)
         if taken := _OWN_LABELS.intersection(names):
-            raise ValueError(f"the metrics have labels of these names themselves: {', '.join(sorted(taken))}")
+            raise ValueError(f"no label of your own can be called {', '.join(sorted(taken))}")
         common: dict[str, Any] = {"namespace": namespace, "registry": registry}
         self._first_token = Histogram(
             "time_to_first_token_seconds",
@@ -145,11 +146,14 @@ class StreamMetrics:
         )
 
     @contextmanager
-    def watch(self, stream: ObservedStream, **labels: str) -> Generator[None, None, None]:
+    def watch(
+        self, stream: ObservedStream, *, waited: float = 0.0, **labels: str
+    ) -> Generator[None, None, None]:
         """Observe the gaps of a stream while it runs, and record it when the block is left, however it is.
 
         Args:
             stream: one of which nothing was read yet, or its first gaps are missed.
+            waited: as for `record`.
             labels: a value for each label of `labels`.
 
         Raises:
@@ -160,13 +164,15 @@ class StreamMetrics:
             yield
         finally:
             stream.timings.on_gap = None
-            self.record(stream, **labels)
+            self.record(stream, waited=waited, **labels)
 
-    def record(self, stream: ObservedStream, **labels: str) -> None:
+    def record(self, stream: ObservedStream, *, waited: float = 0.0, **labels: str) -> None:
         """Record a stream that has ended, all of it but the gaps. To be called once for a stream.
 
         Args:
             stream: the stream; one that goes on counts as `unfinished`, with what has come.
+            waited: the seconds from the request to the making of the stream. They belong to the time to the
+                first token: many providers send the head of the response only then.
             labels: a value for each label of `labels`.
 
         Raises:
@@ -177,7 +183,7 @@ class StreamMetrics:
         _of(self._streams, {**own, "end": UNFINISHED if end is None else end.value}).inc()
         tokens = [time for time in (timings.first_content, timings.first_tool_call) if time is not None]
         if tokens:
-            _of(self._first_token, own).observe(min(tokens))
+            _of(self._first_token, own).observe(waited + min(tokens))
         if stream.malformed:
             _of(self._malformed, own).inc(stream.malformed)
         if (usage := stream.usage) is not None:
