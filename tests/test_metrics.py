@@ -198,7 +198,7 @@ def test_a_label_takes_no_value_that_was_not_told_beforehand() -> None:
 
 
 @pytest.mark.parametrize("labels", [{}, {"model": "a"}, {"upstream": "a", "model": "b"}])
-def test_labels_that_were_not_agreed_on_are_refused(labels: dict[str, str]) -> None:
+def test_labels_that_were_not_agreed_on_are_refused(labels: dict[str, Any]) -> None:
     metrics = StreamMetrics(labels={"upstream": ["a"]}, registry=CollectorRegistry())
     stream = ChatStream([DONE])
     with pytest.raises(ValueError, match="the labels of these metrics are upstream; given were "):

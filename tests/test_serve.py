@@ -238,7 +238,7 @@ def test_the_options_choose_the_cut_the_pace_and_the_fault() -> None:
         (("empty",), "empty: no file in this folder is .yaml, .yml or .json"),
         (("text.yaml",), "text.yaml: top level: expected a mapping, found text"),
         (("get.json",), "get.json: no answer to a POST request is recorded"),
-        (("huge.json",), "max_event_size"),
+        (("huge.json",), "huge.json: interactions[0].response.body: event 1, "),
         (("--split", "0", "."), "'--split': give event, line, random or a number of bytes"),
         (("--pace", "-1", "."), "'--pace': give recorded or a number of seconds"),
         (("--pace", "nan", "."), "'--pace': give recorded or a number of seconds"),
@@ -248,7 +248,7 @@ def test_the_options_choose_the_cut_the_pace_and_the_fault() -> None:
         (("--slow-start", "-1", "."), "'--slow-start'"),
         (("--port", "65536", "."), "'--port'"),
         (("--port", "http", "."), "'--port'"),
-        (("--host", "256.0.0.1", "good.json"), "cannot listen on port 8000 of 256.0.0.1: "),
+        (("--host", "192.0.2.1", "good.json"), "cannot listen on port 8000 of 192.0.2.1: Cannot assign "),
     ],
 )
 def test_bad_input_is_one_line_and_exit_code_2(

@@ -235,8 +235,8 @@ def serve(
         app = standin.create_app(
             made, split=split, pace=pace, fault=fault, fault_after=fault_after, slow_start=slow_start
         )
-    except (LimitExceeded, ValueError) as error:
-        raise InputError(f"{paths[0]}: {error}") from None
+    except ValueError as error:
+        raise InputError(f"{', '.join(paths)}: {error}") from None
     try:
         listener = _serve.listen(host, port)
     except OSError as error:

@@ -40,6 +40,7 @@ from deltawire._native import ChatAccumulator
 from deltawire._report import why_skipped
 from deltawire.cassettes import Replay
 from deltawire.encoding import error_body
+from deltawire.errors import CassetteError, LimitExceeded
 from deltawire.verdict import ProviderError, StreamEnd
 
 if TYPE_CHECKING:
@@ -92,7 +93,7 @@ def recordings(cassettes: Iterable[Cassette]) -> list[Recording]:
     """Give what was answered to POST requests, in the order of the cassettes, each with a name of its own.
 
     Raises:
-        LimitExceeded: a stream goes over a limit of `ChatAccumulator`.
+        CassetteError: a stream goes over a limit of `ChatAccumulator`.
     """
     made: dict[str, Recording] = {}
     for cassette in cassettes:
@@ -102,7 +103,11 @@ def recordings(cassettes: Iterable[Cassette]) -> list[Recording]:
                 name = stem if len(cassette) == 1 else f"{stem}-{index}"
                 others = (f"{name}~{number}" for number in itertools.count(2))
                 free = next(free for free in itertools.chain([name], others) if free not in made)
-                made[free] = Recording.of(free, interaction)
+                try:
+                    made[free] = Recording.of(free, interaction)
+                except LimitExceeded as error:
+                    place = f"interactions[{index}].response.body"
+                    raise CassetteError(cassette.path, place, str(error)) from None
     return list(made.values())
 
 
