@@ -29,7 +29,6 @@ class Exchange:
 
     Attributes:
         request: the head of the request.
-        body: its body, where it has a Content-Length.
     """
 
     def __init__(self, connection: socket.socket, server: Server) -> None:
@@ -40,11 +39,6 @@ class Exchange:
         self.request = b""
         while b"\r\n\r\n" not in self.request and (received := connection.recv(65536)):
             self.request += received
-        head, _, self.body = self.request.partition(b"\r\n\r\n")
-        # All of it is read: closing a connection with something unread in it resets the connection.
-        size = int(found[1]) if (found := re.search(rb"(?i)\ncontent-length: *(\d+)", head)) else 0
-        while len(self.body) < size and (received := connection.recv(65536)):
-            self.body += received
 
     def head(
         self,
@@ -101,6 +95,18 @@ class Exchange:
             while self._connection.recv(65536):
                 pass
         self._server.client_closed.set()
+
+    def read_body(self) -> bytes:
+        """Give the body of the request, which has a Content-Length.
+
+        A connection that is closed with something unread in it is reset, so a POST is to be read.
+        """
+        head, _, body = self.request.partition(b"\r\n\r\n")
+        found = re.search(rb"(?i)\ncontent-length: *(\d+)", head)
+        assert found is not None
+        while len(body) < int(found[1]) and (received := self._connection.recv(65536)):
+            body += received
+        return body
 
     def _send_framed(self, data: bytes) -> None:
         if self._framing == "chunked":

@@ -273,6 +273,7 @@ def test_a_chat_stream_reads_the_same_error(message: str, kind: str | None, code
 @pytest.mark.parametrize(("error", "code"), [(SAID, "429"), (ValueError("secret"), "internal_error")])
 def test_the_openai_client_raises_it_after_what_came_before(error: Any, code: str, ending: bytes) -> None:
     def script(exchange: Exchange) -> None:
+        exchange.read_body()
         exchange.head()
         exchange.send(chunk({"content": "a"}) + encode_comment("ping") + encode_error(error) + ending)
         exchange.end()

@@ -52,7 +52,7 @@ ANSWERS = {b"/chat/completions": CHAT}
 def answer(exchange: Exchange) -> None:
     path = exchange.request.split()[1]
     (events,) = [events for end, events in ANSWERS.items() if path.endswith(end)]
-    assert json.loads(exchange.body)["stream"] is True
+    assert json.loads(exchange.read_body())["stream"] is True
     exchange.head("close")
     for data in events:
         exchange.send(data)
@@ -149,21 +149,25 @@ def test_starlette_passes_a_chat_on_to_the_openai_client() -> None:
 
 
 def refuse(exchange: Exchange) -> None:
+    exchange.read_body()
     exchange.head("close", status=429, content_type="application/json")
     exchange.send(b'{"error": {"message": "slow down", "code": "rate_limit"}}')
 
 
 def err_at_once(exchange: Exchange) -> None:
+    exchange.read_body()
     exchange.head("close")
     exchange.send(event({"error": {"message": "overloaded", "code": 503}}) + DONE)
 
 
 def show_a_page(exchange: Exchange) -> None:
+    exchange.read_body()
     exchange.head("close", content_type="text/html")
     exchange.send(b"<html>secret</html>")
 
 
 def err_later(exchange: Exchange) -> None:
+    exchange.read_body()
     exchange.head("close")
     exchange.send(text("a"))
     exchange.wait()
@@ -171,11 +175,13 @@ def err_later(exchange: Exchange) -> None:
 
 
 def cut(exchange: Exchange) -> None:
+    exchange.read_body()
     exchange.head("close")
     exchange.send(text("a") + b'data: {"choi')
 
 
 def reset(exchange: Exchange) -> None:
+    exchange.read_body()
     exchange.head("chunked")
     exchange.send(text("a"))
     exchange.wait()
@@ -219,6 +225,7 @@ def test_starlette_tells_the_openai_client_of_an_error_after_the_first_chunk(
 @pytest.mark.parametrize("name", sorted(SERVERS))
 def test_a_client_that_goes_away_closes_the_request_to_the_provider(name: str) -> None:
     def script(exchange: Exchange) -> None:
+        exchange.read_body()
         exchange.head("chunked")
         exchange.send(text("a"))
         exchange.wait_for_close()
