@@ -2,7 +2,8 @@
 
 A push object has `feed` and `close`; its Stream runs it over a source, with `for` and with `async for`.
 `EventParser` and `EventStream` give events, `JSONParser` and `JSONStream` their decoded data, `ChatParser`
-and `ChatStream` the typed chunks of a chat; `ChatAccumulator` assembles the message.
+and `ChatStream` the typed chunks of a chat; `ChatAccumulator` assembles the message. `encode_event`,
+`encode_comment` and `encode_error` write what the parsers read.
 """
 
 from deltawire._chat_reader import StreamTimings
@@ -33,6 +34,7 @@ from deltawire._native import (
     TopLogprob,
     __version__,
 )
+from deltawire.encoding import encode_comment, encode_error, encode_event
 from deltawire.errors import (
     CassetteError,
     DeltawireError,
@@ -85,4 +87,7 @@ __all__ = [
     "TopLogprob",
     "UpstreamError",
     "__version__",
+    "encode_comment",
+    "encode_error",
+    "encode_event",
 ]

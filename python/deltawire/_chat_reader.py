@@ -5,7 +5,7 @@ The clock is read once for each network chunk, and what the chunk completed is l
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from deltawire.errors import PREVIEW_BYTES, InvalidJSON, LimitExceeded
@@ -29,6 +29,7 @@ class StreamTimings:
         first_tool_call: the first chunk with a fragment of a tool call was complete.
         last_event: the last chunk so far was complete.
         longest_gap: the longest time between two network chunks that completed something, in seconds.
+        on_gap: called with each such time, where it is set; for metrics. What it raises, the stream raises.
     """
 
     first_byte: float | None = None
@@ -37,6 +38,7 @@ class StreamTimings:
     first_tool_call: float | None = None
     last_event: float | None = None
     longest_gap: float | None = None
+    on_gap: Callable[[float], object] | None = field(default=None, repr=False, compare=False)
 
 
 class Reader:
@@ -108,7 +110,10 @@ class Reader:
         if timings.first_event is None:
             timings.first_event = now
         if timings.last_event is not None:
-            timings.longest_gap = max(timings.longest_gap or 0.0, now - timings.last_event)
+            gap = now - timings.last_event
+            timings.longest_gap = max(timings.longest_gap or 0.0, gap)
+            if timings.on_gap is not None:
+                timings.on_gap(gap)
         timings.last_event = now
         if timings.first_content is None and self.accumulator.has_content:
             timings.first_content = now
