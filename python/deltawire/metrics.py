@@ -19,7 +19,7 @@ from prometheus_client import REGISTRY, CollectorRegistry, Counter, Histogram
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Mapping
 
-    from deltawire._chat_stream import StreamTimings
+    from deltawire._chat_reader import StreamTimings
     from deltawire._native import ChatCompletion, CompletionUsage
     from deltawire.verdict import StreamEnd
 
