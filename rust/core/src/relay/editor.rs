@@ -416,14 +416,18 @@ impl Editor {
     /// Writes the event that waits. Of the choices in `on` the finish reason was not the last.
     fn release(&mut self, on: &[u64], observer: &Observer, show: &mut Show<'_>) {
         let Some(Held { block, mut splices, finishes }) = self.held.take() else { return };
-        let mut last = HashSet::new();
+        let (mut last, mut made) = (HashSet::new(), Vec::new());
         for Finish { index, start, end } in finishes.into_iter().rev() {
-            if on.contains(&index) || !last.insert(index) {
-                splices.push(Splice { start, end, with: b"null".to_vec() });
-            } else {
-                self.send_outstanding(index, None, observer, show);
+            let is_last = !on.contains(&index) && last.insert(index);
+            let outstanding = if is_last { self.outstanding(index, true, observer) } else { None };
+            if is_last {
                 self.repairer.finish(index);
             }
+            // What is outstanding comes behind the event, and the finish reason with it.
+            if !is_last || outstanding.is_some() {
+                splices.push(Splice { start, end, with: b"null".to_vec() });
+            }
+            made.extend(outstanding);
         }
         in_order(&mut splices);
         let splices = Data::of(&block).map(|data| data.to_block(splices)).unwrap_or_default();
@@ -431,40 +435,41 @@ impl Editor {
             Outcome::New(bytes) => self.send(&bytes, true, show),
             _ => self.send(&block, false, show),
         }
+        made.iter().rev().for_each(|block| self.send(block, true, show));
     }
 
     /// Writes what is outstanding of all choices, at the end of a stream that ends well.
     fn settle(&mut self, observer: &Observer, show: &mut Show<'_>) {
         if self.rules.repair && !observer.is_over() {
-            for (index, reason) in self.repairer.unfinished() {
-                self.send_outstanding(index, reason.as_deref(), observer, show);
+            for index in self.repairer.unfinished() {
+                if let Some(block) = self.outstanding(index, false, observer) {
+                    self.send(&block, true, show);
+                }
                 self.repairer.finish(index);
             }
         }
     }
 
-    fn send_outstanding(
-        &mut self,
-        index: u64,
-        reason: Option<&str>,
-        observer: &Observer,
-        show: &mut Show<'_>,
-    ) {
-        let calls = self.repairer.outstanding(index, observer.message());
-        if calls.is_none() && reason.is_none() {
-            return;
+    /// An event with what is outstanding of a choice, and its finish reason; None if that would be nothing, or
+    /// nothing but the reason and that `is_sent` otherwise.
+    fn outstanding(&mut self, index: u64, is_sent: bool, observer: &Observer) -> Option<Vec<u8>> {
+        let message = observer.message();
+        let calls = self.repairer.outstanding(index, message);
+        let reason = self.repairer.reason(index);
+        if calls.is_none() && (is_sent || reason.is_none()) {
+            return None;
         }
         let delta = calls.map_or("{}".into(), |calls| format!("{{\"tool_calls\":{calls}}}"));
-        let text = made_chunk(observer.message(), index, &delta, reason.unwrap_or("null"));
+        let text = made_chunk(message, index, &delta, reason.unwrap_or("null"));
         let mut document = Document::default();
+        document.read(&text).ok()?;
         let mut splices = Vec::new();
-        if document.read(&text).is_ok() && self.rules.apply(document.root(&text), &mut splices) {
-            in_order(&mut splices);
-            let mut block = b"data: ".to_vec();
-            spliced(text.as_bytes(), &splices, &mut block);
-            block.extend_from_slice(b"\n\n");
-            self.send(&block, true, show);
-        }
+        self.rules.apply(document.root(&text), &mut splices).then_some(())?;
+        in_order(&mut splices);
+        let mut block = b"data: ".to_vec();
+        spliced(text.as_bytes(), &splices, &mut block);
+        block.extend_from_slice(b"\n\n");
+        Some(block)
     }
 
     /// A block with its splices, and without its comments if these are dropped.

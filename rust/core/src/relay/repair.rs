@@ -9,7 +9,8 @@
 //! one, ahead of the finish reason. Of several finish reasons of a choice the last one is sent: so an event
 //! with one waits for the next event, which shows whether the choice goes on.
 //!
-//! Every choice gets a `delta` that is an object: a whole `message` becomes the delta if none came before it.
+//! Every choice gets its index as a number, and a `delta` that is an object: a whole `message` becomes the delta
+//! if none came before it.
 
 use std::collections::BTreeMap;
 
@@ -71,13 +72,24 @@ impl Repairer {
         let mut finishes = Vec::new();
         for item in choices_of(chunk) {
             let index = self.index_of(item);
+            let number = index.to_string();
             let entries: Vec<Entry<'_>> = item.entries().collect();
+            let has = |name: &str| entries.iter().any(|(key, ..)| key == name);
+            let missing = [
+                (!has("index")).then(|| format!("\"index\":{number}")),
+                (!has("delta") && !has("message")).then(|| "\"delta\":{}".to_owned()),
+            ];
+            let mut missing = missing.into_iter().flatten().collect::<Vec<_>>().join(",");
+            if !missing.is_empty() {
+                missing.push_str(if entries.is_empty() { "" } else { "," });
+                splices.push(replace((item.start() + 1, item.start() + 1), &missing));
+            }
             let choice = self.choices.entry(index).or_default();
-            choice.repair_delta(item, &entries, splices);
+            choice.repair_delta(&entries, splices);
             for (key, _, value) in &entries {
                 let span = (value.start(), value.end());
                 match &**key {
-                    "index" if self.merge && value.raw() != "0" => splices.push(replace(span, "0")),
+                    "index" if value.raw() != number => splices.push(replace(span, &number)),
                     "finish_reason" if value.as_nonblank().is_some() => {
                         choice.reason = Some(value.raw().into());
                         if choice.is_finished {
@@ -140,10 +152,14 @@ impl Repairer {
         (!fragments.is_empty()).then(|| format!("[{}]", fragments.join(",")))
     }
 
-    /// The choices whose finish reason, as JSON, has not been sent though there was one, and all others.
-    pub fn unfinished(&self) -> Vec<(u64, Option<Box<str>>)> {
-        let reason = |choice: &Choice| choice.reason.clone().filter(|_| !choice.is_finished);
-        self.choices.iter().map(|(index, choice)| (*index, reason(choice))).collect()
+    /// The finish reason of a choice that has not been sent, as JSON.
+    pub fn reason(&self, index: u64) -> Option<&str> {
+        self.choices.get(&index).filter(|choice| !choice.is_finished)?.reason.as_deref()
+    }
+
+    /// The choices that have had no finish reason sent.
+    pub fn unfinished(&self) -> Vec<u64> {
+        self.choices.iter().filter(|(_, choice)| !choice.is_finished).map(|(index, _)| *index).collect()
     }
 
     /// Whether a chunk, and any that differs from it in strings and numbers alone, needs no repair and has no
@@ -192,16 +208,15 @@ pub(super) fn made_chunk(message: &Accumulator, index: u64, delta: &str, reason:
 }
 
 impl Choice {
-    fn repair_delta(&mut self, choice: Value<'_>, entries: &[Entry<'_>], splices: &mut Vec<Splice>) {
+    fn repair_delta(&mut self, entries: &[Entry<'_>], splices: &mut Vec<Splice>) {
         let find = |name: &str| entries.iter().rfind(|(key, ..)| key == name);
         let (delta, message) = (find("delta"), find("message"));
-        let message = message.filter(|(_, _, value)| value.kind() == Kind::Object);
         match (delta, message) {
             (Some((_, _, delta)), _) if delta.kind() == Kind::Object => {
                 self.has_delta = true;
                 self.repair_calls(*delta, splices);
             }
-            (None, Some((_, start, message))) if !self.has_delta => {
+            (None, Some((_, start, message))) if message.kind() == Kind::Object && !self.has_delta => {
                 self.has_delta = true;
                 splices.push(replace((*start, message.start()), "\"delta\":"));
                 self.repair_calls(*message, splices);
@@ -210,11 +225,7 @@ impl Choice {
                 splices.push(replace((*start, message.end()), "\"delta\":{}"));
             }
             (Some((_, _, delta)), _) => splices.push(replace((delta.start(), delta.end()), "{}")),
-            (None, None) => {
-                let comma = if entries.is_empty() { "" } else { "," };
-                let at = choice.start() + 1;
-                splices.push(replace((at, at), &format!("\"delta\":{{}}{comma}")));
-            }
+            (None, None) => {}
         }
     }
 
@@ -285,6 +296,10 @@ fn parts(call: &ToolCall) -> (&'static str, &'static str) {
     if call.custom { ("custom", "input") } else { ("function", "arguments") }
 }
 
+fn is_object(value: Value<'_>) -> bool {
+    value.kind() == Kind::Object
+}
+
 fn has_extras(item: Value<'_>) -> bool {
     item.members().any(|(key, value)| !KNOWN.contains(&&*key) && !value.is_null())
 }
@@ -304,7 +319,7 @@ fn is_canonical(
     };
     let body = item.get(part);
     let field = |key| body.and_then(|body| body.get(key));
-    let kind = item.get("type").filter(|kind| !kind.is_null());
+    let kind = item.get("type");
     let index_fits = item
         .get("index")
         .is_some_and(|value| value.kind() == Kind::Number && value.as_index() == u64::try_from(index).ok());
@@ -318,7 +333,7 @@ fn is_canonical(
     let name_fits = if name.is_empty() { blank(field("name")) } else { said(field("name"), name) };
     // A client may add the arguments to nothing.
     let text_fits = said(field(text), arguments) && !(header && blank(field(text)));
-    index_fits && id_fits && kind_fits && name_fits && text_fits
+    index_fits && body.is_some_and(is_object) && id_fits && kind_fits && name_fits && text_fits
 }
 
 /// A canonical fragment. With an `id` it is the first of its call; fields of the provider's own come from the
