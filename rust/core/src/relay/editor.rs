@@ -296,7 +296,8 @@ impl Editor {
             }
         };
         match outcome {
-            Outcome::Keep => self.before.append(&mut ended),
+            Outcome::Keep if self.rules.append_error => self.before.append(&mut ended),
+            Outcome::Keep => self.before.extend_from_slice(bytes),
             Outcome::New(mut bytes) | Outcome::Replaced(mut bytes) => self.before.append(&mut bytes),
             Outcome::Wait | Outcome::Drop => {}
         }

@@ -274,9 +274,11 @@ impl Choice {
     }
 }
 
+/// The choices of a chat: one with `text` instead of a delta is of the older protocol.
 fn choices_of(chunk: Value<'_>) -> impl Iterator<Item = Value<'_>> {
     let choices = chunk.get("choices").into_iter().flat_map(Value::items);
-    choices.filter(|choice| choice.kind() == Kind::Object)
+    let is_older = |choice: Value<'_>| choice.get("text").is_some() && choice.get("delta").is_none();
+    choices.filter(move |choice| choice.kind() == Kind::Object && !is_older(*choice))
 }
 
 fn replace((start, end): (usize, usize), with: &str) -> Splice {
