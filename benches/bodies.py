@@ -20,6 +20,7 @@ Event = tuple[str, str]
 
 CUTS: dict[str, int | None] = {"1 event": None, "4 KiB": 4 * 1024, "64 KiB": 64 * 1024}
 """How large a network chunk is, in bytes; None is one event a chunk, as a provider flushes them."""
+SIZES = {**CUTS, "8 bytes": 8}
 
 CASSETTES = Path(__file__).parent.parent / "tests" / "cassettes"
 DONE = "[DONE]"

@@ -1,25 +1,17 @@
-"""Chat streams, each with the message that it adds up to: the recorded ones, and generated ones.
+"""Chat streams, each with the message that it adds up to, and what it takes to hold a way of reading to that.
 
 What a recorded stream adds up to is found by joining its deltas with the standard library's json; that is
 right for them, as their tool calls come with an index each (tests compare with what the recording client had
-assembled). A generated stream is made from its message: pieces that no other event of it has, so that no
-event says the same as another. Its envelope is that of the openai API.
+assembled). Generated streams are made from their messages: see `chat_shapes`.
 """
 
 import json
-import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import cache
 from typing import Any, NamedTuple
 
 from benches import bodies
-from benches.bodies import CUTS, DONE, Chunks, Stream
-
-SEEDS = range(2)
-"""So many streams of a sort are read in turn: no round reads the bytes of the one before."""
-
-LATIN = "abcdefghijklmnopqrstuvwxyz"
-MULTIBYTE = "абвгдежзийклмнопрстуфхцчшщъыьэюя漢字仮名交文日本語東京中国人大小上下左右😀🎉🌍"
+from benches.bodies import SIZES, Chunks, Event, Stream
 
 
 class Call(NamedTuple):
@@ -28,16 +20,20 @@ class Call(NamedTuple):
 
 
 class Message(NamedTuple):
-    """What counts of an assembled message."""
+    """What counts of an assembled message; `image` is the URL of the one image in it."""
 
     content: str
     calls: list[Call]
     finish_reason: str | None
+    reasoning: str = ""
+    image: str = ""
 
 
 class Chat(NamedTuple):
+    """A stream and the messages in it, one for each choice; none for a stream that is no chat."""
+
     stream: Stream
-    message: Message
+    messages: list[Message]
 
 
 class Read(NamedTuple):
@@ -49,98 +45,93 @@ class Read(NamedTuple):
     arguments: str | None = None
 
 
+class Way(NamedTuple):
+    """A way of reading a stream.
+
+    Attributes:
+        run: takes chunks, or data already cut out.
+        result: finds in what `run` returns what is held against the expected answer; not timed. None if it
+            gives that back itself.
+        cut_out: whether it gets the data already cut out, which is the same for every cut.
+        floor: whether it does less than the others: it gives back the last value that it decoded.
+        not_for: shapes that it is not timed on, because it gets them wrong or takes too long.
+    """
+
+    run: Callable[[Any], Any]
+    result: Callable[[Any], Any] | None = None
+    cut_out: bool = False
+    floor: bool = False
+    not_for: frozenset[str] = frozenset()
+
+    def input(self, chat: Chat, cut: str, events: int | None = None) -> Chunks:
+        """Give what `run` takes for a stream, or for its first events."""
+        if self.cut_out:
+            return chat.stream.payloads[:events]
+        return chat.stream.chunks(SIZES[cut], events)
+
+    def answer(self, chat: Chat, cut: str, events: int | None = None) -> Any:
+        """Read a stream, or its first events, and give what was found."""
+        returned = self.run(self.input(chat, cut, events))
+        return returned if self.result is None else self.result(returned)
+
+
 @cache
 def recorded() -> list[Chat]:
     """Give the recorded bodies."""
     return [Chat(stream, _joined(stream.values)) for stream in bodies.recorded()]
 
 
-@cache
-def text(count: int) -> list[Chat]:
-    """Make streams of so many events of text, most of them a word."""
-    return [_text(count, LATIN, seed) for seed in SEEDS]
+def last_event(chat: Chat, events: int | None = None) -> Event:
+    """Give the last of the first events."""
+    read = chat.stream.events[:events]
+    return read[-1] if read else ("", "")
 
 
-@cache
-def multibyte(count: int) -> list[Chat]:
-    """Make the same in letters of two, three and four bytes."""
-    return [_text(count, MULTIBYTE, seed) for seed in SEEDS]
+def last_value(chat: Chat, events: int | None = None) -> Any:
+    """Give what the last of the first events holds; the sentinel holds nothing."""
+    read = chat.stream.payloads[:events]
+    return json.loads(read[-1]) if read else None
 
 
-@cache
-def tool_calls(count: int) -> list[Chat]:
-    """Make streams of so many events: four tool calls, one after the other."""
-    return [_tool_calls(count, 4, seed) for seed in SEEDS]
+def last_read(chat: Chat, events: int | None = None) -> Read:
+    """Give what a reader of the first events has seen last of each field."""
+    return _read([json.loads(payload) for payload in chat.stream.payloads[:events]])
 
 
-@cache
-def one_tool_call(deltas: int) -> list[Chat]:
-    """Make a stream of one tool call whose arguments come in so many deltas."""
-    return [_tool_calls(deltas + 5, 1, 0)]
+def messages(chat: Chat, _events: int | None = None) -> list[Message]:
+    """Give the messages, which are known for the whole stream only."""
+    return chat.messages
 
 
-LONG = "a tool call in 100,000 deltas"
-
-SHAPES: dict[str, Callable[[], list[Chat]]] = {
-    "recorded bodies": recorded,
-    "2,000 events of text": lambda: text(2_000),
-    "2,000 events of multibyte text": lambda: multibyte(2_000),
-    "2,000 events of tool calls": lambda: tool_calls(2_000),
-    LONG: lambda: one_tool_call(100_000),
-}
+def assert_right(way: Way, expected: Callable[[Chat, int | None], Any], chat: Chat, cut: str) -> None:
+    """Hold a way to the expected answer for a stream."""
+    _assert_right(way, expected, chat, cut, None)
 
 
-CASES = [(shape, cut) for shape in SHAPES for cut in CUTS if shape != LONG or cut == "64 KiB"]
-"""What is measured: the shapes, and the cut of each."""
+def assert_right_throughout(
+    way: Way, expected: Callable[[Chat, int | None], Any], chat: Chat, cut: str
+) -> None:
+    """Hold a way to the expected answer for a stream and for beginnings of it.
 
-
-class Way(NamedTuple):
-    """A way of reading a chat.
-
-    Attributes:
-        run: takes chunks, or data already cut out.
-        result: finds in what `run` returns what is held against the expected answer; not timed. None for a
-            floor, which gives back the last value that it decoded.
-        cut_out: whether it gets the data already cut out, which is the same for every cut.
+    A reader gives back only what it read last, so that gathering results does not weigh on what is timed: run
+    over each beginning of a stream it has to give back each event in turn. A long stream is not read from its
+    beginning for each of its events, which would take the square, but for some.
     """
-
-    run: Callable[[Any], Any]
-    result: Callable[[Any], Any] | None = None
-    cut_out: bool = False
-
-    def input(self, chat: Chat, cut: str, events: int | None = None) -> Chunks:
-        """Give what `run` takes for a chat, or for its first events."""
-        if self.cut_out:
-            return chat.stream.payloads[:events]
-        return chat.stream.chunks(CUTS[cut], events)
-
-    def gives(self, given: Chunks, last: Any, expected: object) -> bool:
-        """Tell whether `run` gives what it should."""
-        returned = self.run(given)
-        return bool(returned == last if self.result is None else self.result(returned) == expected)
+    count = len(chat.stream.events)
+    step = 1 + count * count // 20_000
+    for events in range(0, count, step) if step < count else ():
+        _assert_right(way, expected, chat, cut, events)
+    _assert_right(way, expected, chat, cut, None)
 
 
-def assert_chunks(way: Way, chats: list[Chat], cut: str) -> None:
-    """Hold a reader of chunks against what it should have seen after each of them."""
-    for chat in chats:
-        values = chat.stream.values
-        steps = list(enumerate(zip(values, reads(values), strict=True), start=1))
-        # A long stream is not run from its beginning for each of its events: that would take the square.
-        for events, (value, read) in steps[:: 1 + len(steps) ** 2 // 100_000]:
-            assert way.gives(way.input(chat, cut, events), value, read), (chat.stream.name, events)
-        value, read = steps[-1][1]
-        assert way.gives(way.input(chat, cut), value, read), chat.stream.name
+def _assert_right(
+    way: Way, expected: Callable[[Chat, int | None], Any], chat: Chat, cut: str, events: int | None
+) -> None:
+    wanted = last_value(chat, events) if way.floor else expected(chat, events)
+    assert way.answer(chat, cut, events) == wanted, f"{chat.stream.name}, {cut}, {events} events"
 
 
-def assert_messages(way: Way, chats: list[Chat], cut: str) -> None:
-    """Hold what assembles messages against the message of each stream."""
-    for chat in chats:
-        last = json.loads(chat.stream.payloads[-1])
-        assert way.gives(way.input(chat, cut), last, chat.message), chat.stream.name
-
-
-def reads(values: list[Any]) -> Iterator[Read]:
-    """Give what a reader has seen after each chunk."""
+def _read(values: list[Any]) -> Read:
     read = Read()
     for value in values:
         for choice in value["choices"]:
@@ -149,91 +140,27 @@ def reads(values: list[Any]) -> Iterator[Read]:
             for call in delta.get("tool_calls") or ():
                 function = call["function"]
                 read = read._replace(name=function.get("name"), arguments=function.get("arguments"))
-        yield read
+    return read
 
 
-def _joined(values: list[Any]) -> Message:
-    content = ""
-    finish_reason = None
-    calls: dict[int, Call] = {}
+def _joined(values: list[Any]) -> list[Message]:
+    messages: dict[int, Message] = {}
     for value in values:
         for choice in value["choices"]:
-            assert choice["index"] == 0
-            content += choice["delta"].get("content") or ""
-            finish_reason = choice.get("finish_reason") or finish_reason
-            for part in choice["delta"].get("tool_calls") or ():
-                name, arguments = calls.get(part["index"], Call("", ""))
-                function = part["function"]
-                calls[part["index"]] = Call(
+            message = messages.setdefault(choice["index"], Message("", [], None))
+            delta = choice["delta"]
+            for part in delta.get("tool_calls") or ():
+                function, at = part["function"], part["index"]
+                assert at <= len(message.calls)
+                message.calls[at:] = message.calls[at:] or [Call("", "")]
+                name, arguments = message.calls[at]
+                message.calls[at] = Call(
                     name + (function.get("name") or ""), arguments + (function.get("arguments") or "")
                 )
-    return Message(content, list(calls.values()), finish_reason)
-
-
-def _text(count: int, letters: str, seed: int) -> Chat:
-    pieces = _pieces(count - 4, letters, seed)
-    chunks = [
-        _chunk({"role": "assistant", "content": ""}),
-        *(_chunk({"content": piece}) for piece in pieces),
-        _chunk({}, "stop"),
-    ]
-    return Chat(_stream(f"text {seed}", chunks), Message("".join(pieces), [], "stop"))
-
-
-def _tool_calls(count: int, calls: int, seed: int) -> Chat:
-    # Beside the calls there are a chunk with the role, the finish reason, the usage and the sentinel.
-    in_calls = count - 4
-    chunks = [_chunk({"role": "assistant", "content": None})]
-    expected = []
-    for index in range(calls):
-        fragments = in_calls * (index + 1) // calls - in_calls * index // calls - 1
-        pieces = ['{"text":"', *_pieces(fragments - 2, LATIN, seed * calls + index, escapes=False), '"}']
-        head = {
-            "index": index,
-            "id": f"call_{seed}{index}",
-            "type": "function",
-            "function": {"name": "write", "arguments": ""},
-        }
-        chunks.append(_chunk({"tool_calls": [head]}))
-        chunks += (
-            _chunk({"tool_calls": [{"index": index, "function": {"arguments": piece}}]}) for piece in pieces
-        )
-        expected.append(Call("write", "".join(pieces)))
-    chunks.append(_chunk({}, "tool_calls"))
-    return Chat(_stream(f"tool calls {seed}", chunks), Message("", expected, "tool_calls"))
-
-
-def _pieces(count: int, letters: str, seed: int, escapes: bool = True) -> list[str]:
-    """Draw words; no two are the same, and one in twenty has something to escape."""
-    draw = random.Random(f"{letters} {seed}")
-    pieces: dict[str, None] = {}
-    while len(pieces) < count:
-        word = "".join(draw.choices(letters, k=draw.randint(3, 9)))
-        pieces[f'"{word}"\n' if escapes and draw.random() < 0.05 else f" {word}"] = None
-    return list(pieces)
-
-
-def _stream(name: str, chunks: list[str]) -> Stream:
-    usage = {"prompt_tokens": 25, "completion_tokens": len(chunks), "total_tokens": 25 + len(chunks)}
-    payloads = [*chunks, _encode({**_ENVELOPE, "choices": [], "usage": usage}), DONE]
-    blocks = [f"data: {payload}\n\n".encode() for payload in payloads]
-    return Stream(name, blocks, [("message", payload) for payload in payloads])
-
-
-_ENVELOPE = {
-    "id": "chatcmpl-d7743865-12eb-48be-abbe-c5cb7d1f6d3c",
-    "object": "chat.completion.chunk",
-    "created": 1773323480,
-    "model": "moonshotai/kimi-k2-0905",
-    "system_fingerprint": "fp_6e6ff3688b",
-}
-
-
-def _chunk(delta: dict[str, Any], finish_reason: str | None = None) -> str:
-    choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish_reason}
-    return _encode({**_ENVELOPE, "choices": [choice], "usage": None})
-
-
-def _encode(value: Any) -> str:
-    # Without escapes beyond those that JSON asks for, as providers send it.
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+            messages[choice["index"]] = message._replace(
+                content=message.content + (delta.get("content") or ""),
+                reasoning=message.reasoning + (delta.get("reasoning_content") or ""),
+                finish_reason=choice.get("finish_reason") or message.finish_reason,
+                image=delta["images"][0]["image_url"]["url"] if delta.get("images") else message.image,
+            )
+    return [messages[index] for index in sorted(messages)]

@@ -7,12 +7,19 @@ The floors get the data already cut out, and are the same for every cut:
 
 - msgspec: structs with the fields that are common to providers, decoded and read the same way.
 - orjson.loads: dicts, which nobody reads. What typed chunks may cost where nothing but JSON is decoded.
+
+openai is its decoder and its typed chunks, made as its client makes them, which are not validated.
 """
 
+from typing import Any
+
 import msgspec
+from openai._models import construct_type
+from openai._streaming import SSEDecoder
+from openai.types.chat import ChatCompletionChunk
 
 from benches import json_peers
-from benches.bodies import Chunks
+from benches.bodies import DONE, Chunks
 from benches.chats import Read, Way
 from deltawire import ChatParser
 
@@ -98,11 +105,32 @@ def msgspec_typed(payloads: list[bytes]) -> Read:
     return Read(content, finish_reason, name, arguments)
 
 
+def openai(chunks: Chunks) -> Read:
+    content = finish_reason = name = arguments = None
+    for sse in SSEDecoder().iter_bytes(iter(chunks)):
+        if sse.data == DONE:
+            break
+        chunk: Any = construct_type(value=sse.json(), type_=ChatCompletionChunk)
+        for choice in chunk.choices:
+            delta = choice.delta
+            content = delta.content
+            finish_reason = choice.finish_reason
+            calls = delta.tool_calls
+            if calls:
+                for call in calls:
+                    function = call.function
+                    if function is not None:
+                        name = function.name
+                        arguments = function.arguments
+    return Read(content, finish_reason, name, arguments)
+
+
 OURS = "deltawire"
 MSGSPEC = "msgspec, data already cut out"
 
 WAYS = {
-    OURS: Way(deltawire, Read._make),
-    MSGSPEC: Way(msgspec_typed, Read._make, cut_out=True),
-    json_peers.FLOOR: Way(json_peers.floor, cut_out=True),
+    OURS: Way(deltawire),
+    MSGSPEC: Way(msgspec_typed, cut_out=True),
+    "openai": Way(openai),
+    json_peers.FLOOR: Way(json_peers.floor, cut_out=True, floor=True),
 }

@@ -8,15 +8,16 @@ accumulator is tempted by messages that grow by a word an event, where copying t
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from benches import chats
+from benches import chat_shapes
 from benches.bodies import Chunks, Event, Stream
+from benches.chats import Chat
 from benches.message_peers import read as read_message
 from benches.shapes import large_event, many_data_lines, many_events
 from deltawire import EventParser, JSONParser
 
 
 class Shape(NamedTuple):
-    make: Callable[[int], Stream | chats.Chat]
+    make: Callable[[int], Stream | Chat]
     amount: int
     chunk_size: int | None
 
@@ -28,8 +29,8 @@ EVENTS = {
     "2,000 events in drips of 8 bytes": Shape(many_events, 2_000, 8),
 }
 CHATS = {
-    "20,000 events of text": Shape(lambda count: chats.text(count)[0], 20_000, None),
-    "a tool call in 20,000 deltas": Shape(lambda count: chats.one_tool_call(count)[0], 20_000, None),
+    "20,000 events of text": Shape(lambda count: chat_shapes.text(count)[0], 20_000, None),
+    "a tool call in 20,000 deltas": Shape(lambda count: chat_shapes.one_tool_call(count)[0], 20_000, None),
 }
 
 
@@ -61,11 +62,11 @@ def reading(parser: str, shape: str, times: int) -> tuple[Stream, Callable[[], A
     """Return a shape at so many times its size, and a function that reads it; its result is right."""
     make, amount, chunk_size = {**EVENTS, **CHATS}[shape]
     made = make(amount * times)
-    stream = made.stream if isinstance(made, chats.Chat) else made
+    stream = made.stream if isinstance(made, Chat) else made
     chunks = stream.chunks(chunk_size)
     read = READERS[parser]
-    if isinstance(made, chats.Chat):
-        expected: Any = made.message
+    if isinstance(made, Chat):
+        expected: Any = made.messages
     else:
         expected = stream.events if parser == "EventParser" else stream.values
     assert read(chunks) == expected

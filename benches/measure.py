@@ -1,31 +1,10 @@
-"""Holding a reader against the expected answer, and handing it to pytest-benchmark.
+"""Handing what is timed to pytest-benchmark."""
 
-A reader gives back only the last thing it read, so that gathering results does not weigh on what is timed.
-Run over every beginning of a stream it has to give back each event in turn.
-"""
-
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from itertools import cycle
 from typing import Any
 
 from pytest_benchmark.fixture import BenchmarkFixture
-
-from benches.bodies import Chunks, Event, Stream
-
-
-def assert_events(read: Callable[[Chunks], Event], streams: list[Stream], size: int | None) -> None:
-    for stream in streams:
-        assert read([]) == ("", "")
-        for count, event in enumerate(stream.events, start=1):
-            assert read(stream.chunks(size, count)) == event, (stream.name, count)
-
-
-def assert_values(read: Callable[[Chunks], Any], streams: list[Stream], size: int | None) -> None:
-    for stream in streams:
-        assert read([]) is None
-        for count, value in enumerate(stream.values, start=1):
-            assert read(stream.chunks(size, count)) == value, (stream.name, count)
-        # The sentinel is neither a value nor an error.
-        assert read(stream.chunks(size)) == stream.values[-1], stream.name
 
 
 def over(read: Callable[[Any], object], inputs: list[Any]) -> Callable[[], None]:
@@ -39,11 +18,23 @@ def over(read: Callable[[Any], object], inputs: list[Any]) -> Callable[[], None]
 
 
 def measure(
-    benchmark: BenchmarkFixture, run: Callable[[], object], *, group: str, lib: str, events: int, size: int
+    benchmark: BenchmarkFixture,
+    runs: Sequence[Callable[[], object]],
+    *,
+    group: str,
+    lib: str,
+    events: int,
+    size: int,
+    **told: object,
 ) -> None:
-    """Time `run`, which reads so many events of so many bytes in all."""
+    """Time functions that are called in turn, each of which reads so many events of so many bytes in all."""
     benchmark.group = group
-    benchmark.extra_info.update(lib=lib, events=events, bytes=size)
-    benchmark(run)
+    benchmark.extra_info.update(lib=lib, events=events, bytes=size, **told)
+    if len(runs) == 1:
+        benchmark(runs[0])
+    else:
+        # One round is a call, or several: either way the next one reads another stream.
+        turns = cycle(runs)
+        benchmark(lambda: next(turns)())
     if benchmark.stats is not None:
         benchmark.extra_info["ns_per_event"] = round(benchmark.stats.stats.median * 1e9 / events, 1)

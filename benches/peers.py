@@ -5,17 +5,19 @@ was none; run over each beginning of a stream, that shows every event (`measure.
 leanest way its library has, and none is asked for what it cannot do:
 
 - launchdarkly-eventsource: its reader classes alone, without its HTTP client. It also yields comments, which
-  a caller would have to sort out; the recorded bodies hold none.
+  a caller has to sort out; so it is not timed where there are any.
 - httpx-sse: its two decoders over text, made of the bytes as httpx's `iter_text` makes it.
-- openai: the decoder of its client.
+- httpx2: its `EventSource`, over a response made of the chunks; it has no decoder that is public by itself.
+- openai, anthropic: the decoders of their clients.
 - sseclient-py: as documented, over any iterable of bytes.
 - bytes.split: the floor of what Python offers. It cuts at LF LF only, reads no field and decodes nothing;
   CPython searches two bytes more slowly than memchr searches one, so a parser can well be below it.
 """
 
 import codecs
-from collections.abc import Callable
 
+import httpx2
+from anthropic._streaming import SSEDecoder as AnthropicSSEDecoder
 from httpx_sse._decoders import SSEDecoder as HttpxSSEDecoder
 from httpx_sse._decoders import SSELineDecoder
 from ld_eventsource.reader import _BufferedLineReader, _SSEReader
@@ -23,7 +25,11 @@ from openai._streaming import SSEDecoder as OpenAISSEDecoder
 from sseclient import SSEClient
 
 from benches.bodies import Chunks, Event
+from benches.chats import Way
+from benches.names import COMMENTS, LINES
 from deltawire import EventParser
+
+EVENT_STREAM = {"content-type": "text/event-stream"}
 
 TextDecoder = codecs.getincrementaldecoder("utf-8")
 
@@ -71,13 +77,30 @@ def httpx_sse(chunks: Chunks) -> Event:
     return event, data
 
 
+def httpx2_sse(chunks: Chunks) -> Event:
+    event = data = ""
+    for sse in httpx2.EventSource(httpx2_response(chunks), max_event_size=None):
+        event = sse.event
+        data = sse.data
+    return event, data
+
+
 def openai(chunks: Chunks) -> Event:
     event: str | None = ""
     data = ""
     for sse in OpenAISSEDecoder().iter_bytes(iter(chunks)):
         event = sse.event
         data = sse.data
-    # openai's word for an event without a type is None.
+    # The word of openai, and of anthropic, for an event without a type is None.
+    return "message" if event is None else event, data
+
+
+def anthropic(chunks: Chunks) -> Event:
+    event: str | None = ""
+    data = ""
+    for sse in AnthropicSSEDecoder().iter_bytes(iter(chunks)):
+        event = sse.event
+        data = sse.data
     return "message" if event is None else event, data
 
 
@@ -89,11 +112,19 @@ def sseclient_py(chunks: Chunks) -> Event:
     return event, data
 
 
-READERS: dict[str, Callable[[Chunks], Event]] = {
-    "bytes.split": bytes_split,
-    "deltawire": deltawire,
-    "launchdarkly-eventsource": launchdarkly,
-    "httpx-sse": httpx_sse,
-    "openai": openai,
-    "sseclient-py": sseclient_py,
+def httpx2_response(chunks: Chunks) -> httpx2.Response:
+    """Make a response of httpx2 that has the chunks as its body, as they are."""
+    request = httpx2.Request("POST", "http://localhost/")
+    return httpx2.Response(200, headers=EVENT_STREAM, content=iter(chunks), request=request)
+
+
+WAYS = {
+    "deltawire": Way(deltawire),
+    "launchdarkly-eventsource": Way(launchdarkly, not_for=frozenset({COMMENTS})),
+    "httpx-sse": Way(httpx_sse),
+    "httpx2": Way(httpx2_sse),
+    "openai": Way(openai),
+    "anthropic": Way(anthropic),
+    "sseclient-py": Way(sseclient_py),
+    "bytes.split": Way(bytes_split, not_for=frozenset({COMMENTS, LINES})),
 }

@@ -19,7 +19,7 @@ def test_growth(benchmark: BenchmarkFixture, parser: str, shape: str, times: int
     stream, read = reading(parser, shape, times)
     measure(
         benchmark,
-        read,
+        [read],
         group=f"growth, {parser}, {shape}",
         lib=f"{times} x",
         events=len(stream.events),

@@ -58,7 +58,7 @@ def test_handing_over(benchmark: BenchmarkFixture, decoding: str, size: int, way
     assert hand_over() == (data if decoding == "nothing" else json.loads(data))
     measure(
         benchmark,
-        hand_over,
+        [hand_over],
         group=f"handing over, decoding {decoding}, {size:>7} bytes",
         lib=way,
         events=1,

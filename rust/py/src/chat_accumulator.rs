@@ -11,7 +11,7 @@ use pyo3::types::{PyBytes, PyDict, PyList};
 
 use crate::borrow;
 use crate::chat_parser::Reading;
-use crate::chunk::ChatCompletionChunk;
+use crate::class::CHUNK;
 use crate::completion::{ChatCompletion, Ids};
 use crate::errors;
 use crate::object;
@@ -71,8 +71,8 @@ impl ChatAccumulator {
     #[pyo3(signature = (chunk, /))]
     fn add(slf: &Bound<'_, Self>, chunk: &Bound<'_, PyAny>) -> PyResult<()> {
         let py = slf.py();
-        let json = if let Ok(chunk) = chunk.cast::<ChatCompletionChunk>() {
-            chunk.get().json(py)
+        let json = if let Some(json) = object::chunk_json(chunk)? {
+            PyBytes::new(py, json)
         } else if chunk.is_instance_of::<PyDict>() {
             py.import("orjson")?.getattr("dumps")?.call1((chunk,))?.cast_into::<PyBytes>()?
         } else {
@@ -103,7 +103,7 @@ impl ChatAccumulator {
         let mut accumulator = borrow::exclusively(slf)?;
         accumulator.core.reset();
         accumulator.closed = false;
-        accumulator.reading.backlog.clear();
+        accumulator.reading.reset();
         accumulator.ids.clear();
         Ok(())
     }
@@ -212,7 +212,7 @@ impl ChatAccumulator {
             Ok(last) => {
                 if let Some(text) = last.filter(|_| wanted) {
                     let json = PyBytes::new(py, text.as_bytes());
-                    found.append(object::parse::<ChatCompletionChunk>(&json, [].into())?)?;
+                    found.append(object::parse(&CHUNK, &json, [].into())?)?;
                 }
                 Ok(found)
             }

@@ -6,8 +6,8 @@ use deltawire_core::stream::{ChatReader, StreamEnd};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList};
 
-use crate::chunk::CompletionUsage;
-use crate::completion::{self, ChatCompletion, Ids, Snapshot, ToolCall};
+use crate::class::{TOOL_CALL, USAGE};
+use crate::completion::{self, ChatCompletion, Ids, Snapshot};
 use crate::json_parser::orjson_loads;
 use crate::object;
 
@@ -37,7 +37,7 @@ pub fn finished_tool_calls<'py>(
         let id = completion::id_of(ids, index, call);
         let facts = completion::facts(call, ended, &mut document);
         let json = PyBytes::new(py, call.body(ended, &id).as_bytes());
-        calls.append(object::parse::<ToolCall>(&json, [facts].into())?)?;
+        calls.append(object::parse(&TOOL_CALL, &json, [facts].into())?)?;
     }
     Ok(calls)
 }
@@ -73,5 +73,5 @@ pub fn error<'py>(py: Python<'py>, reader: &ChatReader) -> PyResult<Option<Bound
 /// The usage, as `CompletionUsage`.
 pub fn usage<'py>(py: Python<'py>, reader: &ChatReader) -> PyResult<Option<Bound<'py, PyAny>>> {
     let Some(raw) = &reader.message().usage else { return Ok(None) };
-    object::parse::<CompletionUsage>(&PyBytes::new(py, raw.as_bytes()), [].into()).map(Some)
+    object::parse(&USAGE, &PyBytes::new(py, raw.as_bytes()), [].into()).map(Some)
 }

@@ -6,18 +6,16 @@
 //! behind what was compared; the block must have a valid one in its place; behind both, comparing goes on.
 //!
 //! Why the result is what the slow way would give. Up to the scalar both are equal, so lines, payload and JSON
-//! are in the same state. The scalar is read by rules that take nothing but valid JSON, and no byte that could
-//! end a line, so behind it the states are equal again. When the template is used up, the block has ended: its
+//! are in the same state. The scalar is read as the reader of JSON reads it, which takes no byte that
+//! could end a line, so behind it the states are equal again. When the template is used up, the block has ended: its
 //! payload is valid where the template's is, with the same keys and kinds of values in the same order, only
 //! moved. Rules look at nothing else (see `rules`). Bytes that are no UTF-8 may stand inside a string: they
 //! are U+FFFD to the slow way, and no ASCII byte is ever part of one.
 
 use std::iter;
 
-use memchr::memchr2;
-
 use super::lines::Splice;
-use crate::json::{Kind, Value};
+use crate::json::{Kind, Value, scan};
 
 /// Larger blocks are rare, and would weigh on a connection that stays open for hours.
 const MAX_BLOCK: usize = 2 * 1024;
@@ -27,12 +25,6 @@ const MAX_TEMPLATES: usize = 3;
 
 /// More differences than these are read anew.
 const MAX_GAPS: usize = 8;
-
-/// Numbers with more digits might be beyond what JSON decoders take.
-const MAX_DIGITS: usize = 15;
-
-/// So many bytes are looked at one by one.
-const NEAR: usize = 16;
 
 #[derive(Clone, Copy, Debug)]
 struct Scalar {
@@ -64,7 +56,7 @@ pub(super) enum Fit {
 /// Knows the last few shapes of blocks.
 #[derive(Debug, Default)]
 pub(super) struct Templates {
-    templates: Vec<Template>,
+    known: Vec<Template>,
     /// The template that fitted last, or was made last.
     last: usize,
     /// Where the template's scalars end that the block has another text for, and how far what stands behind
@@ -76,9 +68,9 @@ impl Templates {
     /// Finds out whether the chunk begins with a block like a known one: its length, and what to do with it.
     pub fn fit(&mut self, chunk: &[u8], limit: usize) -> Option<(usize, Fit)> {
         // The last one first, then the newest.
-        let others = (0..self.templates.len()).rev().filter(|&at| at != self.last);
+        let others = (0..self.known.len()).rev().filter(|&at| at != self.last);
         for at in iter::once(self.last).chain(others) {
-            let Some(template) = self.templates.get_mut(at) else { break };
+            let Some(template) = self.known.get_mut(at) else { break };
             if let Some(len) =
                 template.fit_again(chunk, &mut self.gaps).or_else(|| template.fit(chunk, &mut self.gaps))
             {
@@ -96,7 +88,7 @@ impl Templates {
 
     /// Writes the block that fitted last with its splices.
     pub fn write(&self, block: &[u8], out: &mut Vec<u8>) {
-        let splices = self.templates.get(self.last).and_then(|template| template.splices.as_deref());
+        let splices = self.known.get(self.last).and_then(|template| template.splices.as_deref());
         let mut gaps = self.gaps.iter().peekable();
         let mut moved = 0;
         let mut place = |place: usize| {
@@ -137,12 +129,12 @@ impl Templates {
         });
         let template =
             Template { block: block.into(), scalars: scalars.collect(), splices, varied: Vec::new() };
-        if self.templates.len() < MAX_TEMPLATES {
-            self.last = self.templates.len();
-            self.templates.push(template);
+        if self.known.len() < MAX_TEMPLATES {
+            self.last = self.known.len();
+            self.known.push(template);
         } else {
             self.last = (self.last + 1) % MAX_TEMPLATES;
-            self.templates[self.last] = template;
+            self.known[self.last] = template;
         }
     }
 }
@@ -204,48 +196,13 @@ impl Scalar {
 
     /// The length of the scalar of the same kind at the beginning of a text, if there is one.
     fn len_in(self, text: &[u8]) -> Option<usize> {
-        if self.is_string { string_len(text) } else { number_len(text) }
-    }
-}
-
-/// The length of the string at the beginning of a text, if it is certainly a valid one.
-fn string_len(text: &[u8]) -> Option<usize> {
-    let mut at = 1;
-    if text.first() != Some(&b'"') {
-        return None;
-    }
-    loop {
-        let rest = text.get(at..)?;
-        // Most strings that vary are a token, for which a search costs more than a look at each byte.
-        let near = rest.iter().take(NEAR).position(|byte| matches!(byte, b'"' | b'\\'));
-        let len = near.or_else(|| memchr2(b'"', b'\\', rest))?;
-        if rest[..len].iter().any(|&byte| byte < b' ') {
-            return None;
-        }
-        at += len + 1;
-        if rest[len] == b'"' {
-            return Some(at);
-        }
-        match text.get(at)? {
-            b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' => at += 1,
-            b'u' => {
-                let digits = std::str::from_utf8(text.get(at + 1..at + 5)?).ok()?;
-                let valid = digits.bytes().all(|byte| byte.is_ascii_hexdigit());
-                // Half of a surrogate pair is valid only beside the other half.
-                u16::from_str_radix(digits, 16).ok().filter(|it| valid && !(0xD800..0xE000).contains(it))?;
-                at += 5;
-            }
-            _ => return None,
+        if self.is_string {
+            let content = usize::from(text.first() == Some(&b'"'));
+            (content == 1).then(|| scan::string(text, content).ok()).flatten().map(|(quote, _)| quote + 1)
+        } else {
+            scan::number(text, 0).ok()
         }
     }
-}
-
-/// The length of the whole number at the beginning of a text, if it is certainly a valid one.
-fn number_len(text: &[u8]) -> Option<usize> {
-    let sign = usize::from(text.first() == Some(&b'-'));
-    let digits = text[sign..].iter().take_while(|byte| byte.is_ascii_digit()).count();
-    let leading_zero = digits > 1 && text[sign] == b'0';
-    (digits > 0 && digits <= MAX_DIGITS && !leading_zero).then_some(sign + digits)
 }
 
 /// How many bytes two texts have in common at the beginning.

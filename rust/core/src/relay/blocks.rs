@@ -49,6 +49,7 @@ pub(super) struct Block<'a> {
 
 /// Cuts a stream that is pushed into it.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is independent and has its sentence")]
 pub(super) struct Blocks {
     limit: usize,
     /// What has come of the block at hand in earlier chunks.

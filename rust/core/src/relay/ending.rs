@@ -1,6 +1,6 @@
 //! What is written at the end of a stream that did not end well, so that a client cannot take it for whole.
 //!
-//! The event has the form in which the OpenAI API reports an error, and the openai package raises it: data with
+//! The event has the form in which `OpenAI`'s API reports an error, and the openai package raises it: data with
 //! an `error` at its top. Behind it comes the sentinel, for clients that wait for one. The text of a provider's
 //! own error is handed on, nothing else of what came.
 

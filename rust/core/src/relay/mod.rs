@@ -13,6 +13,7 @@ mod alike;
 mod blocks;
 mod editor;
 mod ending;
+mod events;
 mod lines;
 mod repair;
 mod rules;
@@ -117,24 +118,20 @@ impl Relay {
     /// rule `edit`, events are shown to `show` before they are sent.
     pub fn feed(&mut self, chunk: &[u8], show: &mut dyn FnMut(Event<'_>) -> Edit) -> Option<&[u8]> {
         self.bytes += chunk.len() as u64;
-        match &mut self.editor {
-            Some(editor) => editor.feed(chunk, &mut self.observer, show),
-            None => {
-                self.observer.feed(chunk);
-                None
-            }
+        if let Some(editor) = &mut self.editor {
+            return editor.feed(chunk, &mut self.observer, show);
         }
+        self.observer.feed(chunk);
+        None
     }
 
     /// Marks the end of the stream, which decides the verdict, and gives what is left to send on.
     pub fn close(&mut self, show: &mut dyn FnMut(Event<'_>) -> Edit) -> &[u8] {
-        match &mut self.editor {
-            Some(editor) => editor.close(&mut self.observer, show),
-            None => {
-                self.observer.close();
-                &[]
-            }
+        if let Some(editor) = &mut self.editor {
+            return editor.close(&mut self.observer, show);
         }
+        self.observer.close();
+        &[]
     }
 
     /// Begins anew, with the same rules and limits.
@@ -177,12 +174,12 @@ impl Relay {
     /// How many events were sent on otherwise than they came.
     #[must_use]
     pub fn edited(&self) -> u64 {
-        self.editor.as_ref().map_or(0, |editor| editor.edited_count)
+        self.editor.as_ref().map_or(0, |editor| editor.edited_count())
     }
 
     /// How many events and comments were not sent on.
     #[must_use]
     pub fn dropped(&self) -> u64 {
-        self.editor.as_ref().map_or(0, |editor| editor.dropped_count)
+        self.editor.as_ref().map_or(0, |editor| editor.dropped_count())
     }
 }
