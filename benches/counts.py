@@ -2,12 +2,12 @@
 
     python -m benches.counts [--write] [--only TEXT]
 
-A count does not depend on how busy the machine is, so it shows a slow-down where no clock can. What is counted
+A count does not depend on how busy the machine is, so it shows a slow-down where no clock can. Counted
 is the Rust core alone, by the example `count` of rust/core, built in the profiling profile: Python's objects
 are not in it. A stream is read a few times and many times, and the difference of the two is what reading it
 costs; starting up cancels out. The program tells what it found, which is held against what the stream holds.
 
-The baseline, `benches/counts.json`, names the compiler that it was taken with: another one gives other counts,
+The baseline, `benches/counts.json`, names the compiler that it was taken with; another one gives others,
 and `--write` takes a new one. The exit code is 1 if a count is over its baseline by more than the tolerance.
 """
 # ruff: noqa: T201 - a command prints.
@@ -29,7 +29,7 @@ from benches.names import CALLS, CHANGING, MULTIBYTE, RECORDED, TEXT
 from benches.works import SHAPES
 
 TOLERANCE = 0.02
-"""Counts of one build are equal to some instructions in a million; what a change moves by accident is more."""
+"""Counts of one build are nearly equal; what a change elsewhere moves by accident is more."""
 
 FEW, MANY = 2, 6
 
@@ -79,8 +79,20 @@ def count_shape(parser: str, shape: str, cut: str) -> float:
 def build() -> None:
     """Build the program that is counted."""
     subprocess.run(
-        ["cargo", "build", "--locked", "--quiet", "--profile", "profiling", "-p", "deltawire-core"]
-        + ["--example", "count"],
+        [
+            *[
+                "cargo",
+                "build",
+                "--locked",
+                "--quiet",
+                "--profile",
+                "profiling",
+                "-p",
+                "deltawire-core",
+                "--example",
+                "count",
+            ]
+        ],
         cwd=ROOT,
         check=True,
     )
@@ -93,7 +105,7 @@ def compiler() -> str:
 
 
 def _expected(parser: str, chat: Chat) -> str:
-    """What the program has to tell: how many items it found, and how many bytes in them."""
+    """Give what the program has to tell: how many items it found, and how many bytes in them."""
     if parser == "EventParser":
         return f"{len(chat.stream.events)} {sum(len(data.encode()) for _, data in chat.stream.events)}"
     if parser == "ChunkParser":

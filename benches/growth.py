@@ -1,4 +1,4 @@
-"""Streams that tempt a parser into looking at bytes twice, each at a size and at twice the size.
+"""Streams that tempt a parser into looking at bytes twice, each at a size, twice that, and so on.
 
 Twice the input takes twice the time, whatever the chunking; a buffer that is searched or rebuilt with every
 piece takes four times. What exceeds two by little is the cache: the larger input fits in less well. An
@@ -22,15 +22,18 @@ class Shape(NamedTuple):
     chunk_size: int | None
 
 
+TIMES = (1, 2, 4, 8)
+"""The sizes that are measured, as multiples."""
+
 EVENTS = {
-    "one 8 MiB event in 1 KiB pieces": Shape(large_event, 8 * 1024 * 1024, 1024),
-    "16,000 data lines in 1 KiB pieces": Shape(many_data_lines, 16_000, 1024),
-    "16,000 data lines in one piece": Shape(many_data_lines, 16_000, 1024 * 1024 * 1024),
-    "2,000 events in drips of 8 bytes": Shape(many_events, 2_000, 8),
+    "one event in 1 KiB pieces": Shape(large_event, 1024 * 1024, 1024),
+    "data lines of one event in 1 KiB pieces": Shape(many_data_lines, 4_000, 1024),
+    "data lines of one event in one piece": Shape(many_data_lines, 4_000, 1024 * 1024 * 1024),
+    "events in drips of 8 bytes": Shape(many_events, 500, 8),
 }
 CHATS = {
-    "20,000 events of text": Shape(lambda count: chat_shapes.text(count)[0], 20_000, None),
-    "a tool call in 20,000 deltas": Shape(lambda count: chat_shapes.one_tool_call(count)[0], 20_000, None),
+    "events of text": Shape(lambda count: chat_shapes.text(count)[0], 5_000, None),
+    "deltas of one tool call": Shape(lambda count: chat_shapes.one_tool_call(count)[0], 5_000, None),
 }
 
 

@@ -1,20 +1,18 @@
-"""Cost grows with the bytes and with nothing else: each shape of `growth` at a size and at twice the size.
+"""Cost grows with the bytes and with nothing else: each shape of `growth` at a size, twice that, and so on.
 
-Nothing is asserted about time. The two are timed one after the other here; `python -m benches.targets` times
-them in turns and tells the ratio.
+Nothing is asserted about time; the report draws the curve and tells the ratios.
 """
 
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from benches.growth import CASES, reading
-from benches.measure import measure
+from benches.growth import CASES, TIMES, reading
+from benches.measure import TIMER, measure
 
-pytestmark = pytest.mark.benchmark(disable_gc=True, max_time=0.5)
+pytestmark = pytest.mark.benchmark(disable_gc=True, max_time=0.3, min_rounds=3, timer=TIMER)
 
 
-@pytest.mark.parametrize("times", [1, 2])
-@pytest.mark.parametrize(("parser", "shape"), CASES)
+@pytest.mark.parametrize(("parser", "shape", "times"), [(*case, times) for case in CASES for times in TIMES])
 def test_growth(benchmark: BenchmarkFixture, parser: str, shape: str, times: int) -> None:
     stream, read = reading(parser, shape, times)
     measure(
@@ -24,4 +22,7 @@ def test_growth(benchmark: BenchmarkFixture, parser: str, shape: str, times: int
         lib=f"{times} x",
         events=len(stream.events),
         size=stream.size,
+        work="growth",
+        shape=shape,
+        cut=parser,
     )
