@@ -25,8 +25,7 @@ from typing import Any, NamedTuple
 from benches import chats
 from benches.bodies import SIZES
 from benches.chats import Chat
-from benches.names import CALLS, CHANGING, MULTIBYTE, RECORDED, TEXT
-from benches.works import SHAPES
+from benches.names import CALLS, CHANGING, MULTIBYTE, RECORDED, SHAPES, TEXT
 
 TOLERANCE = 0.02
 """Counts of one build are nearly equal; what a change elsewhere moves by accident is more."""
@@ -104,7 +103,7 @@ def compiler() -> str:
     return f"{told.stdout.strip()}, {platform.machine()}"
 
 
-def _expected(parser: str, chat: Chat) -> str:
+def expected(parser: str, chat: Chat) -> str:
     """Give what the program has to tell: how many items it found, and how many bytes in them."""
     if parser == "EventParser":
         return f"{len(chat.stream.events)} {sum(len(data.encode()) for _, data in chat.stream.events)}"
@@ -126,8 +125,8 @@ def _run(parser: str, chat: Chat, body: Path, cut: str, times: int) -> int:
     ran = subprocess.run(command, capture_output=True, text=True, check=False)
     if ran.returncode:
         sys.exit(f"counting failed:\n{ran.stderr}")
-    if ran.stdout.strip() != _expected(parser, chat):
-        sys.exit(f"{parser} found {ran.stdout.strip()} in {chat.stream.name}, not {_expected(parser, chat)}")
+    if ran.stdout.strip() != expected(parser, chat):
+        sys.exit(f"{parser} found {ran.stdout.strip()} in {chat.stream.name}, not {expected(parser, chat)}")
     (collected,) = (line for line in ran.stderr.splitlines() if "Collected" in line)
     return int(collected.rpartition(":")[2])
 

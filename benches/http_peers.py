@@ -9,6 +9,7 @@ import json
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import aiohttp
@@ -33,6 +34,8 @@ class Clients(NamedTuple):
     httpx2: httpx2.AsyncClient
     aiohttp: aiohttp.ClientSession
 
+
+ROOT = Path(__file__).parent.parent
 
 Read = Callable[[Clients, str], Coroutine[Any, Any, Any]]
 
@@ -161,7 +164,7 @@ async def opened() -> AsyncIterator[Clients]:
     command = [sys.executable, "-m", "benches.http_server"]
     async with AsyncExitStack() as stack:
         pipe = asyncio.subprocess.PIPE
-        server = await asyncio.create_subprocess_exec(*command, stdin=pipe, stdout=pipe)
+        server = await asyncio.create_subprocess_exec(*command, stdin=pipe, stdout=pipe, cwd=ROOT)
         stack.push_async_callback(server.wait)
         assert server.stdin is not None
         assert server.stdout is not None

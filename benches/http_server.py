@@ -1,9 +1,9 @@
 """A server on loopback that streams the bodies of the catalogue: `python -m benches.http_server`.
 
 A process of its own, so that serving does not take the interpreter away from the client that is timed. It
-prints its port and ends when its input does. A path is a shape, the number of the stream and the cut, all
-quoted; what comes after them is passed over, as is the body of a request. Each network chunk is an HTTP chunk,
-sent by itself.
+prints its port and ends when its input does. A path is a shape, the number of the stream and the cut, all of
+them quoted; what comes after them is passed over, as is the body of a request. Each network chunk is an HTTP
+chunk, sent by itself.
 """
 # ruff: noqa: T201 - a command prints.
 
@@ -12,7 +12,7 @@ import sys
 from urllib.parse import quote, unquote
 
 from benches.bodies import SIZES
-from benches.works import SHAPES
+from benches.names import SHAPES
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
 

@@ -4,8 +4,8 @@
 
 Each kind in each state has a process of its own, which takes the growth of its resident set while it opens
 them, and divides it by their number; so the figure has in it what the allocator adds. The bounds are the
-design's: 1 KB for a fresh one, 3 KB and three times the last network chunk for one in mid-stream. Every one is
-fed bytes of its own, and is asked at the end whether it stands where it should.
+design's: 1 KB for a fresh one, 3 KB and three times the last network chunk for one in mid-stream. Every one
+is fed bytes of its own, and has to tell at the end that it stands where it should.
 """
 # ruff: noqa: T201 - a command prints.
 
@@ -39,12 +39,12 @@ class Held(NamedTuple):
     state: str
     bytes: float
     bound: int
-    count: int
+    objects: int
 
 
 def _event(number: int, padding: int = 8) -> bytes:
     """Write a chunk with a word in it; the padding belongs to no message, so nobody has to keep it."""
-    delta = '{"index":0,"delta":{"role":"assistant","content":" %d"},"logprobs":null,"finish_reason":null}'
+    delta = '{"index":0,"delta":{"role":"assistant","content":" %012d"},"logprobs":null,"finish_reason":null}'
     return (
         b'data: {"id":"chatcmpl-%024d","object":"chat.completion.chunk","created":1773323480,"model":"gpt-5",'
         b'"system_fingerprint":"fp_6e6ff3688b","choices":[%b],"usage":null,"obfuscation":"%b"}\n\n'
@@ -97,6 +97,11 @@ def _resident() -> int:
     return int(Path("/proc/self/statm").read_text().split()[1]) * getpagesize()
 
 
+def available() -> bool:
+    """Tell whether this system says what a process holds."""
+    return Path("/proc/self/statm").exists()
+
+
 def measure() -> list[Held]:
     """Measure each kind in each state, each in a process of its own."""
     fresh_processes = multiprocessing.get_context("spawn")
@@ -112,13 +117,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benches.memory")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the results into this file too")
     options = parser.parse_args()
-    if not Path("/proc/self/statm").exists():
+    if not available():
         sys.exit("what a process holds is read from /proc, which this system has not")
     results = measure()
     print(f"{'bytes each':<62} {'held':>7} {'bound':>7}")
     for one in results:
         over = "  OVER" if one.bytes > one.bound else ""
-        name = f"{one.kind}, {one.state} ({one.count:,})"
+        name = f"{one.kind}, {one.state} ({one.objects:,})"
         print(f"{name:<62} {one.bytes:>7,.0f} {one.bound:>7,}{over}")
     if options.json is not None:
         options.json.write_text(json.dumps([one._asdict() for one in results], indent=1) + "\n", "utf-8")
