@@ -13,7 +13,7 @@ import matplotlib as mpl
 from matplotlib import pyplot as plt
 from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
-from matplotlib.ticker import FuncFormatter, NullLocator
+from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from benches.names import RECORDED
 from benches.results import Results, Timing
@@ -61,143 +61,165 @@ def http(results: Results, folder: Path) -> None:
 
 def _bars(panels: Sequence[tuple[str, list[Timing]]], unit: str, path: Path, told: str) -> None:
     panels = [(name, timings) for name, timings in panels if timings]
-    heights = [len(timings) + 1.4 for _, timings in panels]
+    bars = [len(timings) for _, timings in panels]
     figure, all_axes = plt.subplots(
-        len(panels), 1, figsize=(9, 0.3 * sum(heights) + 0.4), height_ratios=heights, squeeze=False
+        len(panels),
+        1,
+        figsize=(9, 0.27 * sum(bars) + 0.75 * len(panels) + 0.7),
+        height_ratios=bars,
+        squeeze=False,
+        layout="constrained",
     )
     for axes, (name, timings) in zip(all_axes[:, 0], panels, strict=True):
-        top = timings[::-1]
-        values = [timing.ns for timing in top]
-        colours = [_colour(timing) for timing in top]
-        errors = [
-            [timing.ns - timing.lower for timing in top],
-            [timing.upper - timing.ns for timing in top],
-        ]
-        axes.barh(
-            range(len(top)), values, color=colours, height=0.72, xerr=errors, ecolor=INK, error_kw={"lw": 0.8}
-        )
-        axes.set_yticks(range(len(top)), [timing.lib for timing in top])
-        axes.set_xscale("log")
-        axes.set_xlim(min(values) / 2.2, max(values) * 3)
-        for place, timing in enumerate(top):
-            axes.text(timing.upper * 1.08, place, _ns(timing.ns), va="center", fontsize=8.5, color=INK)
-        for label, timing in zip(axes.get_yticklabels(), top, strict=True):
-            label.set_fontweight("bold" if timing.is_ours else "normal")
+        _panel(axes, timings[::-1])
         axes.set_title(f"{name[0].upper()}{name[1:]}")
-        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: _ns(value)))
-        axes.tick_params(axis="y", length=0)
-        axes.grid(axis="x", color=PALE, zorder=0)
-        axes.set_axisbelow(True)
-    all_axes[-1, 0].set_xlabel(f"{unit}; {told}. Thin lines: quartiles")
+    figure.supxlabel(f"{unit}; {told}. Thin lines: quartiles", fontsize=9.5)
     handles = [Rectangle((0, 0), 1, 1, color=colour) for colour in (OURS, PEER, FLOOR)]
-    figure.legend(handles, ["deltawire", "peers", "floors: less work"], loc="upper right", ncols=3)
+    labels = ["deltawire", "peers", "floors: less work"]
+    figure.legend(handles, labels, loc="outside upper right", ncols=3)
     _save(figure, path)
+
+
+def _panel(axes: Any, timings: list[Timing]) -> None:
+    """Draw a bar for each timing, the first at the bottom."""
+    places = range(len(timings))
+    values = [timing.ns for timing in timings]
+    below = [timing.ns - timing.lower for timing in timings]
+    above = [timing.upper - timing.ns for timing in timings]
+    axes.barh(places, values, color=[_colour(timing) for timing in timings], height=0.72)
+    axes.errorbar(values, places, xerr=[below, above], fmt="none", ecolor=INK, elinewidth=0.8)
+    axes.set_yticks(places, [timing.lib for timing in timings])
+    _log_axis(axes, min(values) / 2, max(values) * 2.2)
+    for place, timing in zip(places, timings, strict=True):
+        axes.annotate(
+            _ns(timing.ns), (timing.upper, place), (4, 0), textcoords="offset points", va="center", size=8.5
+        )
+    for label, timing in zip(axes.get_yticklabels(), timings, strict=True):
+        label.set_fontweight("bold" if timing.is_ours else "normal")
+
+
+def _log_axis(axes: Any, low: float, high: float) -> None:
+    axes.set_xscale("log")
+    axes.set_xlim(low, high)
+    steps = (1, 2, 5) if high / low < 1_000 else (1,)
+    axes.xaxis.set_major_locator(LogLocator(subs=steps))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
+    axes.tick_params(axis="y", length=0)
+    axes.grid(axis="x", color=PALE)
+    axes.set_axisbelow(True)
 
 
 def targets(results: Results, folder: Path) -> None:
     """Draw each target's figure as a multiple of its target: left of the line it is reached."""
     rows = [row for row in results.targets if row["target"]][::-1]
-    figure, axes = plt.subplots(figsize=(9, 0.42 * len(rows) + 1.2))
+    figure, axes = plt.subplots(figsize=(9, 0.4 * len(rows) + 1.2))
+    everything = []
     for place, row in enumerate(rows):
         target, stretch = row["target"]
+        colour, marker = (LINES[1], "X") if row["verdict"] == "missed" else (OURS, "o")
         shares = [_share(row, row["figure"][key]) for key in ("median", "lower_quartile", "upper_quartile")]
-        reached = row["verdict"] != "missed"
-        axes.plot([min(shares), max(shares)], [place, place], color=OURS if reached else LINES[1], lw=2)
-        axes.plot(
-            shares[0], place, "o" if reached else "X", color=OURS if reached else LINES[1], ms=8, zorder=3
-        )
+        axes.plot([min(shares), max(shares)], [place, place], color=colour, lw=2)
         axes.plot(_share(row, stretch), place, "|", color=INK, ms=13, mew=1.6)
+        axes.plot(shares[0], place, marker, color=colour, ms=8, mec="white", zorder=3)
         told = f"{_figure(row, row['figure']['median'])}  (target {_figure(row, target)})"
-        axes.text(1.01, place, told, transform=axes.get_yaxis_transform(), va="center", fontsize=8.5)
+        axes.text(1.02, place, told, transform=axes.get_yaxis_transform(), va="center", fontsize=8.5)
+        everything += [*shares, _share(row, stretch)]
     axes.axvline(1, color=INK, lw=1)
-    axes.set_xscale("log")
     axes.set_yticks(range(len(rows)), [row["name"] for row in rows])
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    axes.tick_params(axis="y", length=0)
-    axes.grid(axis="x", color=PALE)
-    axes.set_axisbelow(True)
-    axes.set_title("Targets")
-    axes.set_xlabel(
-        "cost as a multiple of the target's (logarithmic): 1 or less is reached, the tick is the stretch"
-    )
+    _log_axis(axes, min(everything) / 1.3, max(everything) * 1.3)
+    axes.set_xlabel("cost as a multiple of the target's (logarithmic): reached at 1 and below")
     marks = [
         Line2D([], [], color=OURS, marker="o", lw=0, label="reached"),
         Line2D([], [], color=LINES[1], marker="X", lw=0, label="missed"),
         Line2D([], [], color=INK, marker="|", ms=12, lw=0, label="stretch"),
     ]
-    axes.legend(handles=marks, loc="lower right", bbox_to_anchor=(1, 1), ncols=3)
+    axes.legend(handles=marks, loc="lower left", bbox_to_anchor=(0, 1), ncols=3)
     _save(figure, folder / "bench-targets.svg")
 
 
 def growth(results: Results, folder: Path) -> None:
-    """Draw how the time grows with the size of the input."""
-    parsers = list(dict.fromkeys(timing.cut for timing in results.of("growth")))
-    figure, all_axes = plt.subplots(1, len(parsers), figsize=(9, 3.6), squeeze=False)
-    for axes, parser in zip(all_axes[0], sorted(parsers, reverse=True), strict=True):
+    """Draw how the time grows with the size of the input, and as pale lines what is linear."""
+    points = results.of("growth")
+    parsers = sorted({point.cut for point in points}, reverse=True)
+    figure, all_axes = plt.subplots(1, len(parsers), figsize=(9, 3.8), sharey=True, squeeze=False)
+    for axes, parser in zip(all_axes[0], parsers, strict=True):
         shapes = list(dict.fromkeys(timing.shape for timing in results.timings if timing.cut == parser))
+        sizes = [point.bytes / 2**20 for point in points if point.cut == parser]
+        for slope in (2**power for power in range(-6, 14, 2)):
+            axes.plot([1e-3, 1e3], [slope * 1e-3, slope * 1e3], color=PALE, lw=0.8, zorder=0)
         for number, shape in enumerate(shapes):
-            points = sorted(results.of("growth", shape, parser), key=lambda timing: timing.bytes)
-            sizes = [point.bytes / 2**20 for point in points]
-            times = [point.ms for point in points]
-            axes.plot(sizes, times, marker=MARKERS[number], color=LINES[number], label=shape, ms=5)
-        low, high = axes.get_xlim()
-        for start in (0.2, 2, 20, 200):
-            axes.plot([0.05, 50], [start * 0.05, start * 50], color=PALE, lw=0.8, zorder=0)
-        axes.set_xlim(low, high)
-        axes.set_xscale("log", base=2)
-        axes.set_yscale("log", base=2)
+            line = sorted(results.of("growth", shape, parser), key=lambda point: point.bytes)
+            axes.plot(
+                [point.bytes / 2**20 for point in line],
+                [point.ms for point in line],
+                marker=MARKERS[number],
+                color=LINES[number],
+                label=shape,
+                ms=5,
+            )
+        axes.set_yscale("log")
+        axes.set_ylim(min(point.ms for point in points) / 2, max(point.ms for point in points) * 2)
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
+        axes.yaxis.set_minor_locator(NullLocator())
+        _log_axis(axes, min(sizes) / 1.5, max(sizes) * 1.5)
+        axes.grid(visible=False)
         axes.set_title(parser)
-        axes.set_xlabel("MiB of input (logarithmic)")
-        for axis in (axes.xaxis, axes.yaxis):
-            axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-        axes.legend(fontsize=7.5, loc="upper left", bbox_to_anchor=(0, -0.2))
-    all_axes[0, 0].set_ylabel("ms (logarithmic)")
+        axes.set_xlabel("MiB of input")
+        axes.legend(fontsize=8, loc="upper left", bbox_to_anchor=(-0.08, -0.18))
+    all_axes[0, 0].set_ylabel("ms (both logarithmic)")
+    all_axes[0, 0].tick_params(axis="y", length=3)
     _save(figure, folder / "bench-growth.svg")
-
-
-def fairness(results: Results, folder: Path) -> None:
-    """Draw how long a chunk of 4 MiB holds the event loop."""
-    shapes = list(dict.fromkeys(row["shape"] for row in results.fairness))
-    figure, all_axes = plt.subplots(1, len(shapes), figsize=(9, 2.7), sharey=True, squeeze=False)
-    for axes, shape in zip(all_axes[0], shapes, strict=True):
-        rows = [row for row in results.fairness if row["shape"] == shape][::-1]
-        colours = [FLOOR if "orjson" in row["way"] else OURS for row in rows]
-        values = [row["ms"] for row in rows]
-        axes.barh(range(len(rows)), values, color=colours, height=0.7)
-        axes.set_yticks(range(len(rows)), [row["way"] for row in rows])
-        for place, value in enumerate(values):
-            axes.text(value + max(values) * 0.015, place, f"{value:.1f}", va="center", fontsize=8.5)
-        axes.set_xlim(0, max(values) * 1.14)
-        axes.set_title(shape)
-        axes.set_xlabel("ms that the loop is held")
-        axes.tick_params(axis="y", length=0)
-    _save(figure, folder / "bench-fairness.svg")
 
 
 def memory(results: Results, folder: Path) -> None:
     """Draw what an open parser holds, beside its bound."""
     kinds = list(dict.fromkeys(row["kind"] for row in results.memory))[::-1]
     states = list(dict.fromkeys(row["state"] for row in results.memory))
-    figure, axes = plt.subplots(figsize=(9, 0.72 * len(kinds) + 1.2))
+    figure, axes = plt.subplots(figsize=(9, 0.75 * len(kinds) + 1))
     height = 0.8 / len(states)
     for number, state in enumerate(states):
         rows = {row["kind"]: row for row in results.memory if row["state"] == state}
         places = [place + 0.4 - height * (number + 0.5) for place in range(len(kinds))]
         values = [rows[kind]["bytes"] for kind in kinds]
-        axes.barh(
-            places, values, color=[LINES[5], OURS, FLOOR][number % 3], height=height * 0.92, label=state
-        )
+        colour = [LINES[5], OURS, FLOOR][number % 3]
+        axes.barh(places, values, color=colour, height=height * 0.9, label=state)
         for place, kind in zip(places, kinds, strict=True):
             held, bound = rows[kind]["bytes"], rows[kind]["bound"]
-            axes.plot([bound, bound], [place - height / 2, place + height / 2], color=LINES[1], lw=2)
-            axes.text(held + 40, place, f"{held:,.0f}", va="center", fontsize=8.5)
-    axes.plot([], [], color=LINES[1], lw=2, label="bound")
+            axes.plot([bound, bound], [place - height / 2, place + height / 2], color=LINES[1], lw=2.5)
+            # Where the bound is in the way, beyond it.
+            at = max(held, bound) if held <= bound < held + 450 else held
+            axes.annotate(
+                f"{held:,.0f}", (at, place), (4, 0), textcoords="offset points", va="center", size=8.5
+            )
+    axes.plot([], [], color=LINES[1], lw=2.5, label="bound")
     axes.set_yticks(range(len(kinds)), kinds)
     axes.tick_params(axis="y", length=0)
-    axes.set_xlabel("bytes each, what the allocator adds among them")
-    axes.set_title("Held by an open parser")
-    axes.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=2, fontsize=8.5)
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
+    axes.set_xlabel("bytes each, with what the allocator adds")
+    axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=4, fontsize=8.5)
     _save(figure, folder / "bench-memory.svg")
+
+
+def fairness(results: Results, folder: Path) -> None:
+    """Draw how long a chunk of 4 MiB holds the event loop."""
+    shapes = list(dict.fromkeys(row["shape"] for row in results.fairness))
+    figure, all_axes = plt.subplots(1, len(shapes), figsize=(9, 2.5), sharey=True, squeeze=False)
+    for axes, shape in zip(all_axes[0], shapes, strict=True):
+        rows = [row for row in results.fairness if row["shape"] == shape][::-1]
+        values = [row["ms"] for row in rows]
+        colours = [FLOOR if "orjson" in row["way"] else OURS for row in rows]
+        axes.barh(range(len(rows)), values, color=colours, height=0.7)
+        axes.set_yticks(range(len(rows)), [row["way"] for row in rows])
+        for place, value in enumerate(values):
+            axes.annotate(
+                f"{value:.1f}", (value, place), (4, 0), textcoords="offset points", va="center", size=8.5
+            )
+        axes.set_xlim(0, max(values) * 1.14)
+        axes.set_title(shape)
+        axes.set_xlabel("ms that the loop is held")
+        axes.tick_params(axis="y", length=0)
+    _save(figure, folder / "bench-fairness.svg")
 
 
 CHARTS = {
@@ -241,7 +263,5 @@ def _ns(value: float) -> str:
 
 
 def _save(figure: Any, path: Path) -> None:
-    for axes in figure.axes:
-        axes.xaxis.set_minor_locator(NullLocator())
     figure.savefig(path, bbox_inches="tight", metadata={"Date": None, "Creator": None})
     plt.close(figure)

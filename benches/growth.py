@@ -1,17 +1,27 @@
 """Streams that tempt a parser into looking at bytes twice, each at a size, twice that, and so on.
 
+    python -m benches.growth [--json FILE]
+
 Twice the input takes twice the time, whatever the chunking; a buffer that is searched or rebuilt with every
 piece takes four times. What exceeds two by little is the cache: the larger input fits in less well. An
 accumulator is tempted by messages that grow by a word an event, where copying the whole is the mistake.
-"""
 
+The sizes of a shape are timed in turns (`paired`), and the ratios are those inside the rounds.
+"""
+# ruff: noqa: T201 - a command prints.
+
+import argparse
+import json
 from collections.abc import Callable
+from itertools import pairwise
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from benches import chat_shapes
 from benches.bodies import Chunks, Event, Stream
 from benches.chats import Chat
 from benches.message_peers import read as read_message
+from benches.paired import in_turns
 from benches.shapes import large_event, many_data_lines, many_events
 from deltawire import EventParser, JSONParser
 
@@ -24,6 +34,7 @@ class Shape(NamedTuple):
 
 TIMES = (1, 2, 4, 8)
 """The sizes that are measured, as multiples."""
+SECONDS = 3.0
 
 EVENTS = {
     "one event in 1 KiB pieces": Shape(large_event, 1024 * 1024, 1024),
@@ -74,3 +85,52 @@ def reading(parser: str, shape: str, times: int) -> tuple[Stream, Callable[[], A
         expected = stream.events if parser == "EventParser" else stream.values
     assert read(chunks) == expected
     return stream, lambda: read(chunks)
+
+
+class Grown(NamedTuple):
+    """How the time of a parser grows with a shape.
+
+    Attributes:
+        sizes: of the inputs, in bytes.
+        ms: what each takes.
+        ratios: what each but the first takes, to the one before.
+    """
+
+    parser: str
+    shape: str
+    sizes: list[int]
+    ms: list[float]
+    ratios: list[float]
+
+
+def measure(parser: str, shape: str, seconds: float = SECONDS) -> Grown:
+    """Check and time a shape at every size."""
+    made = [reading(parser, shape, times) for times in TIMES]
+    names = [f"{times} x" for times in TIMES]
+    rounds = in_turns({name: [read] for name, (_, read) in zip(names, made, strict=True)}, seconds)
+    return Grown(
+        parser,
+        shape,
+        [stream.size for stream, _ in made],
+        [round(rounds.ns(name) / 1e6, 4) for name in names],
+        [round(rounds.ratio(after, before).median, 3) for before, after in pairwise(names)],
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benches.growth")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the results into this file too")
+    options = parser.parse_args()
+    results = []
+    print("the time of twice the input, as a multiple")
+    for case in CASES:
+        one = measure(*case)
+        told = "  ".join(f"{ratio:.2f}" for ratio in one.ratios)
+        print(f"  {one.parser + ', ' + one.shape:<56} {told}", flush=True)
+        results.append(one)
+    if options.json is not None:
+        options.json.write_text(json.dumps([one._asdict() for one in results], indent=1) + "\n", "utf-8")
+
+
+if __name__ == "__main__":
+    main()
