@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs, reason = "tests may fail")]
 
 use deltawire_core::chat::Limits;
-use deltawire_core::json::{Document, Reader, Value};
+use deltawire_core::json::{Document, Invalid, Reader, Scalar, Value};
 use deltawire_core::stream::ChatReader;
 use proptest::prelude::*;
 
@@ -16,8 +16,35 @@ fn values(value: Value<'_>) -> String {
 fn same(reader: &mut Reader, text: &str) -> Result<(), TestCaseError> {
     let mut document = Document::default();
     let alone = document.read(text).map(|()| values(document.root(text)));
-    let by_template = reader.read(text).map(|()| values(reader.document().root(text)));
+    // A text may be followed by others.
+    let behind = format!("{text}\n\ndata: {text}");
+    if let Some(fit) = reader.fit(behind.as_bytes()) {
+        reader.expand(fit);
+        let by_template = values(reader.document().root(&behind[..fit.len]));
+        let whole = text.get(..fit.len).is_some_and(|text| document.read(text).is_ok());
+        prop_assert!(whole, "{}", text);
+        prop_assert_eq!(values(document.root(&text[..fit.len])), by_template, "{}", text);
+    }
+    let by_template = read(reader, text).map(|()| values(reader.document().root(text)));
     prop_assert_eq!(alone, by_template, "{}", text);
+    Ok(())
+}
+
+fn read(reader: &mut Reader, text: &str) -> Result<(), Invalid> {
+    if let Some(fit) = reader.read(text)? {
+        assert_eq!(fit.len, text.len());
+        reader.expand(fit);
+    }
+    Ok(())
+}
+
+fn same_if_remembered(reader: &mut Reader, text: &str) -> Result<(), TestCaseError> {
+    if let Some(fit) = reader.fit_or_remember(text) {
+        reader.expand(fit);
+        let mut document = Document::default();
+        prop_assert!(document.read(text).is_ok(), "{}", text);
+        prop_assert_eq!(values(document.root(text)), values(reader.document().root(text)));
+    }
     Ok(())
 }
 
@@ -59,9 +86,10 @@ proptest! {
 
     #[test]
     fn texts_that_are_alike_are_read_as_if_alone(texts in prop::collection::vec(chunk(), 1..12)) {
-        let mut reader = Reader::default();
+        let (mut reader, mut remembering) = (Reader::default(), Reader::default());
         for text in &texts {
             same(&mut reader, text)?;
+            same_if_remembered(&mut remembering, text)?;
         }
     }
 
@@ -191,27 +219,75 @@ proptest! {
     }
 }
 
+fn chunk_of(created: u32, content: &str) -> String {
+    format!(
+        "{{\"created\":{created},\"choices\":[{{\"delta\":{{\"content\":\"{content}\"}},\"end\":null}}]}}"
+    )
+}
+
+/// What stands in the gaps, if the text is like an earlier one.
+fn gaps(reader: &mut Reader, text: &str) -> Option<Vec<String>> {
+    let fit = reader.read(text).unwrap()?;
+    let alike = reader.alike(fit, text.as_bytes());
+    let count = alike.gaps().len();
+    let scalar = |gap| match alike.scalar(gap).unwrap() {
+        Scalar::String(text) => text.into_owned(),
+        Scalar::Number(number) => number.to_owned(),
+    };
+    Some((0..count).map(scalar).collect())
+}
+
 #[test]
-fn what_varies_is_found_and_only_that() {
+fn what_varies_becomes_a_gap_and_only_that() {
     let mut reader = Reader::default();
-    let chunk = |created: u32, content: &str| {
-        format!(
-            "{{\"created\":{created},\"choices\":[{{\"delta\":{{\"content\":\"{content}\"}},\"end\":null}}]}}"
-        )
+    assert_eq!(gaps(&mut reader, &chunk_of(1, "a")), None);
+    assert_eq!(gaps(&mut reader, &chunk_of(1, "bc")), Some(vec!["bc".to_owned()]));
+    assert_eq!(gaps(&mut reader, &chunk_of(22, "")), Some(vec!["22".to_owned(), String::new()]));
+    assert_eq!(gaps(&mut reader, &chunk_of(22, "")), Some(vec!["22".to_owned(), String::new()]));
+    assert_eq!(gaps(&mut reader, "{\"other\":1}"), None);
+    assert_eq!(gaps(&mut reader, &chunk_of(3, "\\\"")), Some(vec!["3".to_owned(), "\"".to_owned()]));
+    assert_eq!(gaps(&mut reader, &chunk_of(3, "x").replace("null", "true")), None);
+}
+
+#[test]
+fn a_text_repeats_if_the_one_before_it_was_of_the_same_template() {
+    let mut reader = Reader::default();
+    let mut repeats = |text: &str| reader.read(text).unwrap().map(|fit| fit.repeats);
+    assert_eq!(repeats(&chunk_of(1, "a")), None);
+    assert_eq!(repeats(&chunk_of(1, "b")), Some(true));
+    assert_eq!(repeats("{\"other\":1}"), None);
+    assert_eq!(repeats(&chunk_of(1, "c")), Some(false));
+    assert_eq!(repeats(&chunk_of(1, "d")), Some(true));
+}
+
+#[test]
+fn a_text_in_a_gap_is_checked_as_a_parser_would() {
+    let mut reader = Reader::default();
+    for text in ["a", "b"] {
+        read(&mut reader, &chunk_of(1, text)).unwrap();
+    }
+    let mut fits = |content: &[u8]| {
+        let [before, behind] =
+            ["{\"created\":1,\"choices\":[{\"delta\":{\"content\":\"", "\"},\"end\":null}]}"];
+        reader.fit(&[before.as_bytes(), content, behind.as_bytes()].concat()).is_some()
     };
-    let changed = |reader: &mut Reader, text: &str| {
-        reader.read(text).unwrap();
-        let root = reader.document().root(text);
-        reader
-            .changed()
-            .map(|nodes| nodes.iter().map(|&n| root.sibling(n as usize).raw().to_owned()).collect::<Vec<_>>())
-    };
-    assert_eq!(changed(&mut reader, &chunk(1, "a")), None);
-    assert_eq!(changed(&mut reader, &chunk(1, "bc")), Some(vec!["\"bc\"".to_owned()]));
-    assert_eq!(changed(&mut reader, &chunk(22, "")), Some(vec!["22".to_owned(), "\"\"".to_owned()]));
-    assert_eq!(changed(&mut reader, &chunk(22, "")), Some(vec![]));
-    assert_eq!(changed(&mut reader, "{\"other\":1}"), None);
-    // Its template is still there, but the chunk before was another.
-    assert_eq!(changed(&mut reader, &chunk(3, "x")), None);
-    assert_eq!(changed(&mut reader, &chunk(3, "\\\"")), Some(vec!["\"\\\"\"".to_owned()]));
+    for good in [
+        "",
+        "x",
+        "\\\\",
+        "\\ud83d\\ude00",
+        "\u{e9}\u{1f642}",
+        "\u{7f}",
+        "long enough to take blocks of eight",
+    ] {
+        assert!(fits(good.as_bytes()), "{good}");
+    }
+    let bad =
+        ["\"", "\\", "\\x", "\\u00g0", "\\ud83d", "\\ud83d\\n", "\\ude00", "a\nb", "\u{1f}", "1234567\u{0}"];
+    for bad in bad {
+        assert!(!fits(bad.as_bytes()), "{bad}");
+    }
+    for bad in [&b"\xFF"[..], b"\xE9", b"a\xC3", b"\xED\xA0\x80"] {
+        assert!(!fits(bad), "{bad:?}");
+    }
 }

@@ -12,8 +12,8 @@ use pyo3::types::{PyBytes, PyDict, PyList};
 
 use crate::borrow;
 use crate::chat_parser::Reading;
-use crate::chunk::{ChatCompletionChunk, CompletionUsage};
-use crate::completion::{self, ChatCompletion, Ids, Snapshot, ToolCall};
+use crate::class::{CHUNK, TOOL_CALL, USAGE};
+use crate::completion::{self, ChatCompletion, Ids, Snapshot};
 use crate::errors;
 use crate::json_parser::orjson_loads;
 use crate::object;
@@ -72,8 +72,8 @@ impl ChatAccumulator {
     #[pyo3(signature = (chunk, /))]
     fn add(slf: &Bound<'_, Self>, chunk: &Bound<'_, PyAny>) -> PyResult<()> {
         let py = slf.py();
-        let json = if let Ok(chunk) = chunk.cast::<ChatCompletionChunk>() {
-            chunk.get().json(py)
+        let json = if let Some(json) = object::chunk_json(chunk)? {
+            PyBytes::new(py, json)
         } else if chunk.is_instance_of::<PyDict>() {
             py.import("orjson")?.getattr("dumps")?.call1((chunk,))?.cast_into::<PyBytes>()?
         } else {
@@ -104,7 +104,7 @@ impl ChatAccumulator {
         let mut accumulator = borrow::exclusively(slf)?;
         accumulator.core.reset();
         accumulator.closed = false;
-        accumulator.reading.backlog.clear();
+        accumulator.reading.reset();
         accumulator.ids.clear();
         Ok(())
     }
@@ -136,7 +136,7 @@ impl ChatAccumulator {
             let id = completion::id_of(&accumulator.ids, index, call);
             let facts = completion::facts(call, ended, &mut document);
             let json = PyBytes::new(py, call.body(ended, &id).as_bytes());
-            calls.append(object::parse::<ToolCall>(&json, [facts].into())?)?;
+            calls.append(object::parse(&TOOL_CALL, &json, [facts].into())?)?;
         }
         Ok(calls)
     }
@@ -172,7 +172,7 @@ impl ChatAccumulator {
     #[getter]
     fn usage<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
         let Some(raw) = &self.core.message().usage else { return Ok(None) };
-        object::parse::<CompletionUsage>(&PyBytes::new(py, raw.as_bytes()), [].into()).map(Some)
+        object::parse(&USAGE, &PyBytes::new(py, raw.as_bytes()), [].into()).map(Some)
     }
 
     #[getter]
@@ -249,7 +249,7 @@ impl ChatAccumulator {
             Ok(last) => {
                 if let Some(text) = last.filter(|_| wanted) {
                     let json = PyBytes::new(py, text.as_bytes());
-                    found.append(object::parse::<ChatCompletionChunk>(&json, [].into())?)?;
+                    found.append(object::parse(&CHUNK, &json, [].into())?)?;
                 }
                 Ok(found)
             }

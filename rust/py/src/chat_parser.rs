@@ -4,16 +4,19 @@
 use std::collections::VecDeque;
 
 use deltawire_core::LimitExceeded;
-use deltawire_core::json::Kind;
-use deltawire_core::stream::{ChatReader, Chunk, ChunkParser, Malformed, Step};
+use deltawire_core::json::{Alike, Kind};
+use deltawire_core::stream::{ChatReader, ChunkParser, Like, Malformed, Step};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList};
 
 use crate::borrow;
-use crate::chunk::ChatCompletionChunk;
+use crate::class::CHUNK;
 use crate::errors::{self, Refused};
 use crate::json_parser::orjson_loads;
-use crate::object::{Made, Text};
+use crate::shape::{self, Shapes, Text};
+
+/// So many chunks that a call has given are room that is kept for the next call.
+const KEPT_CAPACITY: usize = 64;
 
 /// Parses a chat stream into typed chunks.
 #[pyclass(module = "deltawire")]
@@ -56,7 +59,9 @@ impl ChatParser {
         let parser = &mut *parser;
         let chunks = parser.reading.read(&mut parser.core, PyBytes::new(py, b""), true)?;
         if let Some(chunk) = parser.core.close() {
-            append(&chunks, chunk)?;
+            let json = PyBytes::new(py, chunk.text.as_bytes());
+            let text = Text { json: &json, sent: None, alike: None, calls: VecDeque::new() };
+            chunks.append(shape::make(&CHUNK, Some(chunk.value), text)?)?;
         }
         Ok(chunks)
     }
@@ -65,7 +70,7 @@ impl ChatParser {
         let mut parser = borrow::exclusively(slf)?;
         parser.core.reset();
         parser.closed = false;
-        parser.reading.backlog.clear();
+        parser.reading.reset();
         Ok(())
     }
 
@@ -103,39 +108,61 @@ impl ChatParser {
 /// A core object that takes a chunk of the stream apart step by step.
 pub trait Steps {
     fn begin(&mut self, chunk: &[u8]);
+    fn next_like<'c>(&mut self, rest: &mut &'c [u8]) -> Result<Option<Like<'c>>, LimitExceeded>;
+    fn alike<'a>(&'a self, like: &Like<'a>) -> Alike<'a>;
     fn next_step<'p, 'c: 'p>(&'p mut self, rest: &mut &'c [u8]) -> Result<Option<Step<'p>>, LimitExceeded>;
 }
 
-impl Steps for ChunkParser {
-    fn begin(&mut self, chunk: &[u8]) {
-        self.begin(chunk);
-    }
+macro_rules! steps {
+    ($Core:ty, |$core:ident, $rest:ident| $next_like:expr) => {
+        impl Steps for $Core {
+            fn begin(&mut self, chunk: &[u8]) {
+                self.begin(chunk);
+            }
 
-    fn next_step<'p, 'c: 'p>(&'p mut self, rest: &mut &'c [u8]) -> Result<Option<Step<'p>>, LimitExceeded> {
-        self.next_step(rest)
-    }
+            #[inline]
+            fn next_like<'c>(&mut self, $rest: &mut &'c [u8]) -> Result<Option<Like<'c>>, LimitExceeded> {
+                let $core = self;
+                $next_like
+            }
+
+            #[inline]
+            fn alike<'a>(&'a self, like: &Like<'a>) -> Alike<'a> {
+                self.alike(like)
+            }
+
+            fn next_step<'p, 'c: 'p>(
+                &'p mut self,
+                rest: &mut &'c [u8],
+            ) -> Result<Option<Step<'p>>, LimitExceeded> {
+                self.next_step(rest)
+            }
+        }
+    };
 }
 
-impl Steps for ChatReader {
-    fn begin(&mut self, chunk: &[u8]) {
-        self.begin(chunk);
-    }
-
-    fn next_step<'p, 'c: 'p>(&'p mut self, rest: &mut &'c [u8]) -> Result<Option<Step<'p>>, LimitExceeded> {
-        self.next_step(rest)
-    }
-}
+steps!(ChunkParser, |core, rest| Ok(core.next_like(rest)));
+steps!(ChatReader, |core, rest| core.next_like(rest));
 
 /// The loop over a chunk of the stream. After an exception it goes on where it was.
 pub struct Reading {
     skip: bool,
     /// Chunks of the stream that wait behind an exception, each with how much of it was read.
-    pub backlog: VecDeque<(Py<PyBytes>, usize)>,
+    backlog: VecDeque<(Py<PyBytes>, usize)>,
+    shapes: Shapes,
+    /// The chat chunks of the call at hand, as objects.
+    found: Vec<Py<PyAny>>,
 }
 
 impl Reading {
     pub fn new(errors: &str) -> PyResult<Self> {
-        Ok(Self { skip: borrow::skips(errors)?, backlog: VecDeque::new() })
+        let skip = borrow::skips(errors)?;
+        Ok(Self { skip, backlog: VecDeque::new(), shapes: Shapes::default(), found: Vec::new() })
+    }
+
+    pub fn reset(&mut self) {
+        self.backlog.clear();
+        self.shapes.clear();
     }
 
     /// Reads what waits, then the chunk. Gives the chat chunks as objects, if they are `wanted`.
@@ -146,51 +173,110 @@ impl Reading {
         wanted: bool,
     ) -> PyResult<Bound<'py, PyList>> {
         let py = chunk.py();
-        let found = PyList::empty(py);
-        self.backlog.push_back((chunk.unbind(), 0));
-        while let Some((chunk, start)) = self.backlog.pop_front() {
-            let chunk = chunk.bind(py);
-            let bytes = chunk.as_bytes();
-            if start == 0 {
-                core.begin(bytes);
-            }
-            let mut rest = &bytes[start..];
-            loop {
-                match core.next_step(&mut rest) {
-                    Ok(Some(Step::Chunk(chunk))) if wanted => append(&found, chunk)?,
-                    Ok(Some(Step::Malformed(malformed))) if !self.skip => {
-                        let error = invalid(py, malformed, &found);
-                        self.backlog.push_front((chunk.clone().unbind(), bytes.len() - rest.len()));
-                        return Err(error);
-                    }
-                    Ok(Some(_)) => {}
-                    Ok(None) => break,
-                    Err(exceeded) => {
-                        self.backlog.clear();
-                        return Err(errors::limit_exceeded(py, exceeded, &found));
-                    }
-                }
-            }
+        let read = self.read_on(core, chunk, wanted);
+        let found = PyList::new(py, self.found.drain(..))?;
+        if self.found.capacity() > KEPT_CAPACITY {
+            self.found = Vec::new();
         }
+        read.map_err(|failure| {
+            if matches!(failure, Failure::Exceeded(_)) {
+                self.backlog.clear();
+            }
+            failure.raise(py, &found)
+        })?;
         Ok(found)
     }
+
+    fn read_on(
+        &mut self,
+        core: &mut impl Steps,
+        chunk: Bound<'_, PyBytes>,
+        wanted: bool,
+    ) -> Result<(), Failure> {
+        if self.backlog.is_empty() {
+            return self.read_one(core, &chunk, 0, wanted);
+        }
+        let py = chunk.py();
+        self.backlog.push_back((chunk.unbind(), 0));
+        while let Some((chunk, start)) = self.backlog.pop_front() {
+            self.read_one(core, chunk.bind(py), start, wanted)?;
+        }
+        Ok(())
+    }
+
+    fn read_one(
+        &mut self,
+        core: &mut impl Steps,
+        chunk: &Bound<'_, PyBytes>,
+        start: usize,
+        wanted: bool,
+    ) -> Result<(), Failure> {
+        let py = chunk.py();
+        let bytes = chunk.as_bytes();
+        if start == 0 {
+            core.begin(bytes);
+        }
+        let mut rest = &bytes[start..];
+        loop {
+            while let Some(like) = core.next_like(&mut rest)? {
+                if wanted {
+                    let json = PyBytes::new(py, like.event.data);
+                    self.found.push(self.shapes.like(&CHUNK, &json, core.alike(&like))?.unbind());
+                }
+            }
+            match core.next_step(&mut rest)? {
+                Some(Step::Chunk(chunk)) if wanted && chunk.value.kind() == Kind::Object => {
+                    let json = PyBytes::new(py, chunk.text.as_bytes());
+                    let sent = (chunk.data != chunk.text.as_bytes()).then(|| PyBytes::new(py, chunk.data));
+                    let text = Text { json: &json, sent: sent.as_ref(), alike: None, calls: VecDeque::new() };
+                    self.found.push(self.shapes.learn(&CHUNK, chunk.value, chunk.learned, text)?.unbind());
+                }
+                Some(Step::Malformed(malformed)) if !self.skip => {
+                    let data = PyBytes::new(py, malformed.data).unbind();
+                    let Malformed { number, offset, .. } = malformed;
+                    self.backlog.push_front((chunk.clone().unbind(), bytes.len() - rest.len()));
+                    return Err(Failure::Malformed { data, number, offset });
+                }
+                Some(_) => {}
+                None => return Ok(()),
+            }
+        }
+    }
 }
 
-/// Appends a chunk as an object; not a JSON value of another kind.
-fn append(found: &Bound<'_, PyList>, chunk: Chunk<'_>) -> PyResult<()> {
-    if chunk.value.kind() != Kind::Object {
-        return Ok(());
-    }
-    let py = found.py();
-    let mut text = Text::new(PyBytes::new(py, chunk.text.as_bytes()));
-    if chunk.data != chunk.text.as_bytes() {
-        text.sent = Some(PyBytes::new(py, chunk.data));
-    }
-    found.append(ChatCompletionChunk::make(&text, Some(chunk.value))?)
+/// Why reading stopped inside a chunk of the stream.
+enum Failure {
+    Malformed { data: Py<PyBytes>, number: u64, offset: u64 },
+    Exceeded(LimitExceeded),
+    Python(PyErr),
 }
 
-fn invalid(py: Python<'_>, malformed: Malformed<'_>, values: &Bound<'_, PyList>) -> PyErr {
-    let Malformed { data, number, offset, .. } = malformed;
+impl From<LimitExceeded> for Failure {
+    fn from(exceeded: LimitExceeded) -> Self {
+        Self::Exceeded(exceeded)
+    }
+}
+
+impl From<PyErr> for Failure {
+    fn from(error: PyErr) -> Self {
+        Self::Python(error)
+    }
+}
+
+impl Failure {
+    /// The exception, with the chunks that came before it.
+    fn raise(self, py: Python<'_>, found: &Bound<'_, PyList>) -> PyErr {
+        match self {
+            Self::Malformed { data, number, offset } => {
+                invalid(py, data.as_bytes(py), (number, offset), found)
+            }
+            Self::Exceeded(exceeded) => errors::limit_exceeded(py, exceeded, found),
+            Self::Python(error) => error,
+        }
+    }
+}
+
+fn invalid(py: Python<'_>, data: &[u8], place: (u64, u64), values: &Bound<'_, PyList>) -> PyErr {
     let cause = orjson_loads(py).and_then(|loads| loads.call1((PyBytes::new(py, data),))).err();
-    errors::invalid_json(py, Refused { place: Some((number, offset)), data }, values, cause)
+    errors::invalid_json(py, Refused { place: Some(place), data }, values, cause)
 }

@@ -6,197 +6,20 @@
 use std::collections::HashMap;
 
 use deltawire_core::chat::{self, Accumulator};
-use deltawire_core::json::{Document, Kind, Value};
+use deltawire_core::json::Document;
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyBytes, PyDict, PyList, PyString, PyTuple, PyType};
+use pyo3::types::{PyDict, PyString};
+use pyo3::{IntoPyObjectExt, intern};
 
-use crate::chunk::{ChoiceLogprobs, CompletionUsage};
-use crate::errors::{self, Refused};
-use crate::json_parser::orjson_loads;
-use crate::object::{self, CallFacts, ListAlways, ListOf, Made, Optional, Plain, Source, Text, object};
-
-object! {
-    /// One of the answers.
-    Choice {
-        finish_reason = "finish_reason": Plain,
-        index = "index": Plain,
-        logprobs = "logprobs": Optional<ChoiceLogprobs>,
-        message = "message": ChatCompletionMessage,
-    }
-}
-
-object! {
-    /// The message of an answer.
-    ChatCompletionMessage {
-        content = "content": Plain,
-        refusal = "refusal": Plain,
-        role = "role": Plain,
-        annotations = "annotations": Plain,
-        audio = "audio": Optional<ChatCompletionAudio>,
-        function_call = "function_call": Optional<Function>,
-        tool_calls = "tool_calls": ListOf<ToolCall>,
-        reasoning = "reasoning": Plain,
-    }
-}
-
-object! {
-    /// Audio output.
-    ChatCompletionAudio {
-        id = "id": Plain,
-        data = "data": Plain,
-        expires_at = "expires_at": Plain,
-        transcript = "transcript": Plain,
-    }
-}
-
-object! {
-    /// A function that the model wants called.
-    Function {
-        arguments = "arguments": Plain,
-        name = "name": Plain,
-    }
-}
-
-object! {
-    /// A custom tool that the model wants called.
-    Custom {
-        input = "input": Plain,
-        name = "name": Plain,
-    }
-}
-
-object! {
-    /// The body of a whole completion.
-    Body {
-        id = "id": Plain,
-        choices = "choices": ListAlways<Choice>,
-        created = "created": Plain,
-        model = "model": Plain,
-        object = "object": Plain,
-        service_tier = "service_tier": Plain,
-        system_fingerprint = "system_fingerprint": Plain,
-        usage = "usage": Optional<CompletionUsage>,
-    }
-}
-
-/// A tool call of a message.
-#[pyclass(frozen, module = "deltawire")]
-pub struct ToolCall {
-    #[pyo3(get)]
-    id: Py<PyAny>,
-    #[pyo3(get, name = "type")]
-    kind: Py<PyAny>,
-    #[pyo3(get)]
-    function: Py<PyAny>,
-    #[pyo3(get)]
-    custom: Py<PyAny>,
-    #[pyo3(get)]
-    complete: bool,
-    #[pyo3(get)]
-    repairs: Py<PyTuple>,
-    source: Source,
-}
-
-impl Made for ToolCall {
-    fn make<'py>(text: &Text<'py>, value: Option<Value<'_>>) -> PyResult<Bound<'py, PyAny>> {
-        let py = text.py();
-        let object = value.filter(|value| value.kind() == Kind::Object);
-        let field = |key| object.and_then(|object| object.get(key));
-        let (complete, repairs) = text.calls.borrow_mut().pop_front().unwrap_or((true, Vec::new()));
-        let call = Self {
-            id: Plain::make(text, field("id"))?.unbind(),
-            kind: Plain::make(text, field("type"))?.unbind(),
-            function: Optional::<Function>::make(text, field("function"))?.unbind(),
-            custom: Optional::<Custom>::make(text, field("custom"))?.unbind(),
-            complete,
-            repairs: PyTuple::new(py, repairs)?.unbind(),
-            source: Source::of(text, object),
-        };
-        Ok(Bound::new(py, call)?.into_any())
-    }
-}
-
-#[pymethods]
-impl ToolCall {
-    #[new]
-    #[pyo3(signature = (json, *, complete = true, repairs = Vec::new()), text_signature = "(json, *, complete=True, repairs=())")]
-    fn from_json<'py>(
-        json: &Bound<'py, PyAny>,
-        complete: bool,
-        repairs: Vec<String>,
-    ) -> PyResult<Bound<'py, PyAny>> {
-        object::parse::<Self>(json, [(complete, repairs)].into())
-    }
-
-    fn parse<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        let Some(arguments) = self.arguments(py)? else { return self.custom.bind(py).getattr("input") };
-        orjson_loads(py)?.call1((&arguments,)).map_err(|cause| {
-            let text = arguments.to_string_lossy();
-            let refused = Refused { place: None, data: text.as_bytes() };
-            errors::invalid_json(py, refused, &PyList::empty(py), Some(cause))
-        })
-    }
-
-    fn partial<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        let Some(arguments) = self.arguments(py)? else { return self.custom.bind(py).getattr("input") };
-        crate::partial::decode(py, arguments.to_str()?)
-    }
-
-    #[getter]
-    fn raw<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
-        self.source.sent(py)
-    }
-
-    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        self.source.to_dict(py)
-    }
-
-    fn model_dump<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        self.source.to_dict(py)
-    }
-
-    fn to_json<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyString>> {
-        self.source.to_json(py)
-    }
-
-    fn __getattr__<'py>(&self, py: Python<'py>, name: &str) -> PyResult<Bound<'py, PyAny>> {
-        self.source.field(py, "ToolCall", name)
-    }
-
-    fn __eq__(&self, py: Python<'_>, other: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
-        object::equal(py, &self.source, other.cast::<Self>().ok().map(|other| &other.get().source))
-    }
-
-    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
-        self.source.repr(py, "ToolCall")
-    }
-
-    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<(Bound<'py, PyAny>, (Bound<'py, PyString>,))> {
-        let py = slf.py();
-        let call = slf.get();
-        let facts = PyDict::new(py);
-        facts.set_item("complete", call.complete)?;
-        facts.set_item("repairs", &call.repairs)?;
-        let partial = py.import("functools")?.getattr("partial")?.call((slf.get_type(),), Some(&facts))?;
-        Ok((partial, (call.source.to_json(py)?,)))
-    }
-}
-
-impl ToolCall {
-    /// The arguments of a function; None of a custom tool, which has free text instead.
-    fn arguments<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyString>>> {
-        if self.function.is_none(py) {
-            return Ok(None);
-        }
-        Ok(Some(self.function.bind(py).getattr("arguments")?.cast_into::<PyString>()?))
-    }
-}
+use crate::class::BODY;
+use crate::object;
+use crate::shape::CallFacts;
 
 /// What a completion is made of, once it is asked for.
 struct Whole {
-    body: Py<Body>,
+    body: Py<PyAny>,
     calls: Vec<CallFacts>,
 }
 
@@ -253,15 +76,15 @@ impl ChatCompletion {
         })
     }
 
-    fn body<'py>(&self, py: Python<'py>) -> PyResult<&Bound<'py, Body>> {
+    fn body<'py>(&self, py: Python<'py>) -> PyResult<&Bound<'py, PyAny>> {
         Ok(self.whole(py)?.body.bind(py))
     }
 }
 
 impl Whole {
     fn read(json: &Bound<'_, PyAny>, calls: Vec<CallFacts>) -> PyResult<Self> {
-        let body = object::parse::<Body>(json, calls.iter().cloned().collect())?;
-        Ok(Self { body: body.cast_into::<Body>()?.unbind(), calls })
+        let body = object::parse(&BODY, json, calls.iter().cloned().collect())?;
+        Ok(Self { body: body.unbind(), calls })
     }
 }
 
@@ -282,42 +105,42 @@ impl ChatCompletion {
 
     #[getter]
     fn id<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        Ok(self.body(py)?.get().id.bind(py).clone())
+        self.body(py)?.getattr(intern!(py, "id"))
     }
 
     #[getter]
     fn choices<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        Ok(self.body(py)?.get().choices.bind(py).clone())
+        self.body(py)?.getattr(intern!(py, "choices"))
     }
 
     #[getter]
     fn created<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        Ok(self.body(py)?.get().created.bind(py).clone())
+        self.body(py)?.getattr(intern!(py, "created"))
     }
 
     #[getter]
     fn model<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        Ok(self.body(py)?.get().model.bind(py).clone())
+        self.body(py)?.getattr(intern!(py, "model"))
     }
 
     #[getter]
     fn object<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        Ok(self.body(py)?.get().object.bind(py).clone())
+        self.body(py)?.getattr(intern!(py, "object"))
     }
 
     #[getter]
     fn service_tier<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        Ok(self.body(py)?.get().service_tier.bind(py).clone())
+        self.body(py)?.getattr(intern!(py, "service_tier"))
     }
 
     #[getter]
     fn system_fingerprint<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        Ok(self.body(py)?.get().system_fingerprint.bind(py).clone())
+        self.body(py)?.getattr(intern!(py, "system_fingerprint"))
     }
 
     #[getter]
     fn usage<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        Ok(self.body(py)?.get().usage.bind(py).clone())
+        self.body(py)?.getattr(intern!(py, "usage"))
     }
 
     #[getter]
@@ -326,20 +149,20 @@ impl ChatCompletion {
     }
 
     #[getter]
-    fn raw<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
-        Ok(self.body(py)?.get().source.sent(py))
+    fn raw<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.body(py)?.getattr(intern!(py, "raw"))
     }
 
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        self.body(py)?.get().source.to_dict(py)
+        self.body(py)?.call_method0(intern!(py, "to_dict"))
     }
 
     fn model_dump<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         self.to_dict(py)
     }
 
-    fn to_json<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyString>> {
-        self.body(py)?.get().source.to_json(py)
+    fn to_json<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.body(py)?.call_method0(intern!(py, "to_json"))
     }
 
     /// The fields that the provider added.
@@ -348,18 +171,17 @@ impl ChatCompletion {
     }
 
     fn __eq__(&self, py: Python<'_>, other: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
-        let other = match other.cast::<Self>() {
-            Ok(other) => Some(&other.get().body(py)?.get().source),
-            Err(_) => None,
-        };
-        object::equal(py, &self.body(py)?.get().source, other)
+        match other.cast::<Self>() {
+            Ok(other) => self.body(py)?.eq(other.get().body(py)?)?.into_py_any(py),
+            Err(_) => Ok(py.NotImplemented()),
+        }
     }
 
     fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
-        self.body(py)?.get().source.repr(py, "ChatCompletion")
+        object::repr("ChatCompletion", &self.to_dict(py)?)
     }
 
-    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<(Bound<'py, PyAny>, (Bound<'py, PyString>,))> {
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<(Bound<'py, PyAny>, (Bound<'py, PyAny>,))> {
         let py = slf.py();
         let facts = PyDict::new(py);
         facts.set_item("calls", slf.get().whole(py)?.calls.clone())?;

@@ -8,7 +8,7 @@
 mod borrow;
 mod chat_accumulator;
 mod chat_parser;
-mod chunk;
+mod class;
 mod completion;
 mod errors;
 mod event;
@@ -16,6 +16,8 @@ mod event_parser;
 mod json_parser;
 mod object;
 mod partial;
+mod raw;
+mod shape;
 mod text;
 
 use pyo3::prelude::*;
@@ -28,25 +30,20 @@ mod _native {
     #[pymodule_export]
     use super::chat_parser::ChatParser;
     #[pymodule_export]
-    use super::chunk::{
-        ChatCompletionChunk, ChatCompletionTokenLogprob, ChoiceDelta, ChoiceDeltaToolCall,
-        ChoiceDeltaToolCallFunction, ChoiceLogprobs, ChunkChoice, CompletionTokensDetails, CompletionUsage,
-        PromptTokensDetails, TopLogprob,
-    };
-    #[pymodule_export]
-    use super::completion::{
-        ChatCompletion, ChatCompletionAudio, ChatCompletionMessage, Choice, Custom, Function, ToolCall,
-    };
+    use super::completion::ChatCompletion;
     #[pymodule_export]
     use super::event::ServerSentEvent;
     #[pymodule_export]
     use super::event_parser::EventParser;
     #[pymodule_export]
     use super::json_parser::JSONParser;
-    use super::{Bound, PyModule, PyModuleMethods, PyResult};
+    use super::{Bound, PyModule, PyModuleMethods, PyResult, class};
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        for class in class::ALL {
+            module.add(class.short_name(), class.get(module.py())?)?;
+        }
         module.add("__version__", env!("CARGO_PKG_VERSION"))
     }
 }

@@ -13,7 +13,7 @@
 use crate::chat::choice::Fields;
 use crate::chat::plan::Plan;
 use crate::chat::{Choice, Extras, ProviderError};
-use crate::json::{Kind, Value};
+use crate::json::{Alike, Kind, MAX_TEMPLATES, Value};
 
 /// What an accumulator may hold.
 #[derive(Clone, Copy, Debug)]
@@ -64,17 +64,10 @@ pub struct Accumulator {
     pub(super) choices: Vec<(u64, Choice)>,
     real_usage: bool,
     size: isize,
-    plan: Planned,
-}
-
-/// Whether there is a plan for chunks like the last one.
-#[derive(Clone, Copy, Debug, Default)]
-enum Planned {
-    /// It has not been looked for: no chunk was like the one before it.
-    #[default]
-    Unknown,
-    No,
-    Yes(Plan),
+    /// How many chunks were added in full: no older plan holds.
+    pub(super) generation: u32,
+    /// For the chunks of each template.
+    plans: [Option<Plan>; MAX_TEMPLATES],
 }
 
 impl Accumulator {
@@ -96,7 +89,8 @@ impl Accumulator {
             choices: Vec::new(),
             real_usage: false,
             size: 0,
-            plan: Planned::Unknown,
+            generation: 0,
+            plans: [None; MAX_TEMPLATES],
         }
     }
 
@@ -107,7 +101,7 @@ impl Accumulator {
     ///
     /// The message went over a limit. What came before is kept.
     pub fn add(&mut self, event: &str, chunk: Value<'_>) -> Result<(), OverLimit> {
-        self.plan = Planned::Unknown;
+        self.generation = self.generation.wrapping_add(1);
         let (mut choices, mut usage, mut groq_usage) = (None, None, None);
         // Looking for an error takes a second pass, so only where there may be one.
         let mut suspicious = event == "error" || chunk.kind() == Kind::Array;
@@ -165,29 +159,30 @@ impl Accumulator {
         check("max_message_size", self.size.unsigned_abs(), self.limits.max_message_size)
     }
 
-    /// Takes one chunk that differs from the one before it in some values alone: `changed`, as numbers of
-    /// nodes. The result is that of [`add`](Self::add).
+    /// Takes a chunk by what it has in common with one that was planned for. The result is that of
+    /// [`add`](Self::add); None, and nothing has changed, if there is no plan for it.
     ///
     /// # Errors
     ///
     /// As for `add`.
-    pub fn add_like_last(&mut self, event: &str, chunk: Value<'_>, changed: &[u32]) -> Result<(), OverLimit> {
-        let found = self.plan;
-        if let Planned::Yes(plan) = found
-            && event != "error"
-            && let Some(more) = plan.add(chunk, changed, &mut self.choices)
-        {
-            self.size += more;
-            return check("max_message_size", self.size.unsigned_abs(), self.limits.max_message_size);
+    #[inline]
+    pub fn add_alike(&mut self, alike: &Alike<'_>) -> Option<Result<(), OverLimit>> {
+        let fit = alike.fit();
+        let plan = self.plans.get(fit.slot)?.as_ref()?;
+        if plan.serial != fit.serial || plan.generation != self.generation {
+            return None;
         }
-        self.add(event, chunk)?;
-        // A plan that did not fit says nothing about the values that this chunk has.
-        self.plan = match found {
-            Planned::Unknown => Plan::of(chunk, self).map_or(Planned::No, Planned::Yes),
-            Planned::Yes(_) => Planned::Unknown,
-            Planned::No => Planned::No,
-        };
-        Ok(())
+        self.size += plan.add(alike, &mut self.choices)?;
+        Some(check("max_message_size", self.size.unsigned_abs(), self.limits.max_message_size))
+    }
+
+    /// Plans for chunks of the same template as one that has just been added in full, and that the one before it
+    /// was of: then there are likely to be more.
+    pub fn plan(&mut self, alike: &Alike<'_>, chunk: Value<'_>) {
+        let fit = alike.fit();
+        if fit.repeats {
+            self.plans[fit.slot] = Plan::of(alike, chunk, self);
+        }
     }
 
     /// Where the choice of a chunk is held.

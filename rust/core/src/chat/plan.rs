@@ -2,25 +2,35 @@
 //!
 //! Most chunks of a stream are that. Adding such a chunk again changes nothing but where the piece goes: every
 //! other rule keeps the first or the last value of a field, and the values are the same as a chunk ago. So a
-//! plan is made from a chunk that was added in full, and says where its only piece of text goes. It holds until
-//! a chunk comes that is different in anything else.
+//! plan is made from a chunk that was added in full, and says where its only piece of text goes. It holds for the
+//! chunks of the same template, as long as no other chunk is added in full.
 //!
-//! No plan is made where another field would grow by being added twice: a second text, a list of details,
-//! annotations or log probabilities, an id or name of a tool call, more than one choice or call.
+//! No plan is made where a value changes that is no text or padding, nor where another field would grow by being
+//! added twice: a second text, a list of details, annotations or log probabilities, an id or name of a tool call,
+//! more than one choice or call.
 
 use crate::chat::{Accumulator, Choice};
-use crate::json::{Kind, Value};
+use crate::json::{Alike, Kind, Value};
 
 /// Where the text of a chunk goes.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Plan {
-    /// The value with the text.
-    node: usize,
-    /// Padding, which says nothing.
-    padding: Option<usize>,
+    /// The template's.
+    pub serial: u32,
+    /// The accumulator's, when the plan was made.
+    pub generation: u32,
+    text: Text,
     /// The choice, as a place in the accumulator's list.
     choice: usize,
     target: Target,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Text {
+    /// In a gap, by its place among them.
+    Gap(usize),
+    /// The same each time: a value of the template.
+    Fixed(usize),
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -33,7 +43,8 @@ enum Target {
 
 impl Plan {
     /// A plan from a chunk that has just been added in full.
-    pub(super) fn of(chunk: Value<'_>, accumulator: &Accumulator) -> Option<Self> {
+    pub(super) fn of(alike: &Alike<'_>, chunk: Value<'_>, accumulator: &Accumulator) -> Option<Self> {
+        let gap_of = |value: Value<'_>| alike.gaps().position(|node| node == value.node_number());
         let mut choices = chunk.get("choices").filter(|list| list.kind() == Kind::Array)?.items();
         let (choice, None) = (choices.next()?, choices.next()) else { return None };
         let at = accumulator.place_of(choice)?;
@@ -53,7 +64,7 @@ impl Plan {
                         continue;
                     }
                     let (value, call) = fragment(value, held)?;
-                    set_once(&mut text, value.node_number(), Target::Arguments(call))?;
+                    set_once(&mut text, value, Target::Arguments(call))?;
                     continue;
                 }
                 "refusal" if value.raw() == "\"\"" => continue,
@@ -63,42 +74,42 @@ impl Plan {
             if value.kind() != Kind::String {
                 return None;
             }
-            if value.raw() != "\"\"" {
-                set_once(&mut text, value.node_number(), target)?;
+            if value.raw() != "\"\"" || gap_of(value).is_some() {
+                set_once(&mut text, value, target)?;
             }
         }
-        let (node, target) = text?;
+        let (value, target) = text?;
         let padding = chunk.get("obfuscation").map(Value::node_number);
-        Some(Self { node, padding, choice: at, target })
-    }
-
-    /// Adds a chunk that differs from the one before it in the values `changed`, if those are the text alone;
-    /// returns how many more bytes are held.
-    pub(super) fn add(
-        &self,
-        chunk: Value<'_>,
-        changed: &[u32],
-        choices: &mut [(u64, Choice)],
-    ) -> Option<isize> {
-        let known = |node: &u32| *node as usize == self.node || Some(*node as usize) == self.padding;
-        if !changed.iter().all(known) {
+        if !alike.gaps().all(|node| node == value.node_number() || Some(node) == padding) {
             return None;
         }
-        let text = chunk.sibling(self.node).as_str()?;
+        let text = gap_of(value).map_or(Text::Fixed(value.node_number()), Text::Gap);
+        let (serial, generation) = (alike.fit().serial, accumulator.generation);
+        Some(Self { serial, generation, text, choice: at, target })
+    }
+
+    /// Adds a chunk of the same template; returns how many more bytes are held.
+    #[inline]
+    pub(super) fn add(&self, alike: &Alike<'_>, choices: &mut [(u64, Choice)]) -> Option<isize> {
+        let text = match self.text {
+            Text::Gap(gap) => alike.string(gap)?,
+            Text::Fixed(node) => alike.template().sibling(node).as_str()?,
+        };
         let choice = &mut choices.get_mut(self.choice)?.1;
         Some(match self.target {
             Target::Content => {
                 choice.content.get_or_insert_default().push_str(&text);
                 text.len().cast_signed()
             }
+            Target::Reasoning if text.is_empty() => 0,
             Target::Reasoning => choice.reasoning.push(&text),
             Target::Arguments(call) => choice.tool_calls.add_arguments(call, &text)?,
         })
     }
 }
 
-fn set_once(text: &mut Option<(usize, Target)>, node: usize, target: Target) -> Option<()> {
-    text.is_none().then(|| *text = Some((node, target)))
+fn set_once<'d>(text: &mut Option<(Value<'d>, Target)>, value: Value<'d>, target: Target) -> Option<()> {
+    text.is_none().then(|| *text = Some((value, target)))
 }
 
 /// The arguments of a fragment that has no more than these, and the call to which they went.

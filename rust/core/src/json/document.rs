@@ -1,18 +1,19 @@
 //! A JSON text as a flat list of its values, in the order in which they stand.
 //!
-//! Plan. One pass over the text by jiter, with a stack of our own instead of recursion: a text may be nested
-//! as deep as orjson allows, and a hostile one costs no call stack. Each value takes one node of 24 bytes;
-//! nothing is decoded and nothing else is allocated, and a document is used again for the next text. A node
-//! knows where the value behind its own ends, so a value that nobody asks for is passed over in one step.
+//! Plan. One pass over the text, with a stack of our own instead of recursion: a text may be nested as deep as
+//! orjson allows, and a hostile one costs no call stack. Each value takes one node of 20 bytes; nothing is
+//! decoded and nothing else is allocated, and a document is used again for the next text. A node knows where
+//! the value behind its own ends, so a value that nobody asks for is passed over in one step.
 //!
-//! What is valid is what orjson takes: beyond the grammar, no lone surrogate in an escape (jiter's rule too),
-//! no number beyond a double, no more than 1,024 levels. Of a key that stands twice, the last value counts.
+//! A text that begins like one that was read is not read from its beginning: up to the last value that begins
+//! in what they have in common, a parser would be in the same state, so that value is where reading goes on.
+//!
+//! What is valid is what orjson takes: see `scan`; and no more than 1,024 levels. Of a key that stands twice,
+//! the last value counts.
 
 use std::collections::HashSet;
 
-use jiter::{Jiter, JiterError, Peek};
-use memchr::memchr;
-
+use super::scan;
 use super::value::{Kind, Value};
 
 /// The keys of objects up to this size are compared with each other, those of larger ones go into a set.
@@ -24,12 +25,6 @@ const MAX_DEPTH: usize = 1024;
 /// The text is no JSON document that orjson would take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Invalid;
-
-impl From<JiterError> for Invalid {
-    fn from(_: JiterError) -> Self {
-        Self
-    }
-}
 
 /// A part of the text. Texts are shorter than 4 GiB, as events are.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -49,22 +44,31 @@ pub(super) struct Node {
 
 /// A scalar that has another text now: its node, where it ended, and where it ends.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Gap {
+pub(super) struct Moved {
     pub node: u32,
     pub old_end: u32,
     pub new_end: u32,
+}
+
+/// A container that has not ended yet.
+#[derive(Clone, Copy, Debug)]
+struct Open {
+    node: u32,
+    /// A bit for each key so far, by a small hash: two of one key have the same.
+    keys: u64,
 }
 
 /// The values of one JSON text.
 #[derive(Debug, Default)]
 pub struct Document {
     pub(super) nodes: Vec<Node>,
-    /// The containers that are open, as node numbers.
-    open: Vec<u32>,
-    /// Whether a backslash stands anywhere in the text.
+    open: Vec<Open>,
+    /// Whether a string has an escape.
     pub(super) has_escapes: bool,
     /// Whether an object has a key twice. Hardly any text does, so it is found out once.
     pub(super) has_duplicates: bool,
+    /// Whether an object may have a key twice.
+    suspicious: bool,
 }
 
 impl Document {
@@ -75,15 +79,38 @@ impl Document {
     /// orjson would not take the text, or it is as long as 4 GiB.
     pub fn read(&mut self, text: &str) -> Result<(), Invalid> {
         self.nodes.clear();
+        self.has_escapes = false;
+        self.fill(text, 0, Span::default())
+    }
+
+    /// Reads a text that has its first `shared` bytes in common with the text of another document.
+    pub(super) fn read_on(&mut self, text: &str, other: &Self, shared: usize) -> Result<(), Invalid> {
+        let begun = other.nodes.partition_point(|node| (node.value.start as usize) < shared);
+        let Some(from) = begun.checked_sub(1).filter(|&from| from > 0) else { return self.read(text) };
+        let Node { key, value, .. } = other.nodes[from];
+        self.nodes.clear();
+        self.nodes.extend_from_slice(&other.nodes[..from]);
+        // As much as the text may have at all; whether it is so is hardly ever asked.
+        self.has_escapes = other.has_escapes;
         self.open.clear();
-        if u32::try_from(text.len()).is_err() {
-            return Err(Invalid);
+        let mut number = 0;
+        while number < from {
+            let container = &other.nodes[number];
+            if container.next as usize > from {
+                let (mut keys, mut part) = (0, number + 1);
+                while part <= from {
+                    keys |= bit(&text.as_bytes()[other.nodes[part].key.range()]);
+                    part = other.nodes[part].next as usize;
+                }
+                self.open.push(Open { node: position(number), keys });
+                number += 1;
+            } else {
+                number = container.next as usize;
+            }
         }
-        self.has_escapes = memchr(b'\\', text.as_bytes()).is_some();
-        self.has_duplicates = false;
-        self.fill(text)?;
-        self.has_duplicates = self.finds_duplicates(text);
-        Ok(())
+        // An escaped key that is there already is not told by its bit.
+        self.suspicious = other.has_duplicates || other.has_escapes;
+        self.go_on(text, value.start as usize, key)
     }
 
     /// The outermost value of the text that was read last.
@@ -95,7 +122,7 @@ impl Document {
     /// How many bytes of memory it keeps for the next text.
     #[must_use]
     pub fn capacity(&self) -> usize {
-        self.nodes.capacity() * size_of::<Node>() + self.open.capacity() * size_of::<u32>()
+        self.nodes.capacity() * size_of::<Node>() + self.open.capacity() * size_of::<Open>()
     }
 
     /// Gives back the memory that it keeps.
@@ -105,8 +132,8 @@ impl Document {
 
     /// Takes over the values of another document.
     pub(super) fn copy_from(&mut self, other: &Self) {
-        // As much memory as it takes, and no more: it is kept as long as the stream lasts.
-        self.nodes = other.nodes.as_slice().into();
+        self.nodes.clear();
+        self.nodes.extend_from_slice(&other.nodes);
         self.has_escapes = other.has_escapes;
         self.has_duplicates = other.has_duplicates;
     }
@@ -144,10 +171,10 @@ impl Document {
     }
 
     /// Moves the values by what some of them have grown. The gaps are in order.
-    pub(super) fn shift(&mut self, gaps: &[Gap]) {
-        let Some(&first) = gaps.iter().find(|gap| gap.old_end != gap.new_end) else { return };
+    pub(super) fn shift(&mut self, gaps: &(impl Iterator<Item = Moved> + Clone)) {
+        let Some(first) = gaps.clone().find(|gap| gap.old_end != gap.new_end) else { return };
         let moved = |place: u32| {
-            let gap = gaps.iter().rev().find(|gap| gap.old_end <= place);
+            let gap = gaps.clone().take_while(|gap| gap.old_end <= place).last();
             gap.map_or(place, |gap| place - gap.old_end + gap.new_end)
         };
         let (before, behind) = self.nodes.split_at_mut(first.node as usize);
@@ -161,92 +188,122 @@ impl Document {
         }
     }
 
-    fn fill(&mut self, text: &str) -> Result<(), Invalid> {
-        let mut json = Jiter::new(text.as_bytes());
-        let mut key = Span::default();
-        let mut peek = json.peek()?;
+    fn fill(&mut self, text: &str, at: usize, key: Span) -> Result<(), Invalid> {
+        if u32::try_from(text.len()).is_err() {
+            return Err(Invalid);
+        }
+        self.open.clear();
+        self.suspicious = false;
+        self.go_on(text, at, key)
+    }
+
+    /// Reads from a value on that stands at or behind `at`, inside the containers that are open.
+    fn go_on(&mut self, text: &str, at: usize, key: Span) -> Result<(), Invalid> {
+        self.values(text.as_bytes(), at, key)?;
+        self.has_duplicates = self.suspicious && self.finds_duplicates(text);
+        Ok(())
+    }
+
+    fn values(&mut self, text: &[u8], mut at: usize, mut key: Span) -> Result<(), Invalid> {
         loop {
+            let start = scan::space(text, at);
             let number = self.nodes.len();
-            let start = position(json.current_index());
-            self.nodes.push(Node { key, value: Span { start, end: start }, next: 0 });
-            if matches!(peek, Peek::Array | Peek::Object) && self.open.len() == MAX_DEPTH {
-                return Err(Invalid);
-            }
-            let first = match peek {
-                Peek::Array => json.known_array()?.map(|peek| (Span::default(), peek)),
-                Peek::Object => match json.next_object_bytes()?.map(|key| span(text, key)) {
-                    Some(key) => Some((key, json.peek()?)),
-                    None => None,
-                },
-                _ => {
-                    scalar(&mut json, peek)?;
-                    None
+            let first = *text.get(start).ok_or(Invalid)?;
+            let mut end = match first {
+                b'"' => {
+                    let (close, escaped) = scan::string(text, start + 1)?;
+                    self.has_escapes |= escaped;
+                    close + 1
                 }
+                b'{' | b'[' => {
+                    if self.open.len() == MAX_DEPTH {
+                        return Err(Invalid);
+                    }
+                    let inside = scan::space(text, start + 1);
+                    if text.get(inside) == Some(&(first + 2)) {
+                        inside + 1
+                    } else {
+                        self.nodes.push(Node::new(key, start, start, 0));
+                        self.open.push(Open { node: position(number), keys: 0 });
+                        (at, key) =
+                            if first == b'{' { self.key(text, inside)? } else { (inside, Span::default()) };
+                        continue;
+                    }
+                }
+                b'-' | b'0'..=b'9' => scan::number(text, start)?,
+                _ => scan::literal(text, start)?,
             };
-            if let Some((first_key, first_peek)) = first {
-                self.open.push(position(number));
-                (key, peek) = (first_key, first_peek);
-                continue;
-            }
-            self.end(number, json.current_index());
-            match self.step(text, &mut json)? {
-                Some(next) => (key, peek) = next,
-                None => return Ok(json.finish()?),
-            }
-        }
-    }
-
-    /// Goes on to the next value, out of the containers that end before it. None at the end of the root.
-    fn step(&mut self, text: &str, json: &mut Jiter<'_>) -> Result<Option<(Span, Peek)>, Invalid> {
-        while let Some(&container) = self.open.last() {
-            let container = container as usize;
-            let start = self.nodes[container].value.start as usize;
-            if text.as_bytes()[start] == b'{' {
-                if let Some(key) = json.next_key_bytes()?.map(|key| span(text, key)) {
-                    return Ok(Some((key, json.peek()?)));
+            self.nodes.push(Node::new(key, start, end, number + 1));
+            // Out of the containers that end here, up to the next value.
+            loop {
+                let next = scan::space(text, end);
+                let Some(&Open { node, .. }) = self.open.last() else {
+                    return if next == text.len() { Ok(()) } else { Err(Invalid) };
+                };
+                let count = self.nodes.len();
+                let container = &mut self.nodes[node as usize];
+                let bracket = text[container.value.start as usize];
+                match text.get(next) {
+                    Some(b',') => {
+                        let next = scan::space(text, next + 1);
+                        (at, key) =
+                            if bracket == b'{' { self.key(text, next)? } else { (next, Span::default()) };
+                        break;
+                    }
+                    // In ASCII the closing ones stand two behind the opening ones.
+                    Some(&close) if close == bracket + 2 => {
+                        end = next + 1;
+                        container.value.end = position(end);
+                        container.next = position(count);
+                        self.open.pop();
+                    }
+                    _ => return Err(Invalid),
                 }
-            } else if let Some(peek) = json.array_step()? {
-                return Ok(Some((Span::default(), peek)));
             }
-            self.end(container, json.current_index());
-            self.open.pop();
         }
-        Ok(None)
     }
 
-    fn end(&mut self, number: usize, index: usize) {
-        let next = position(self.nodes.len());
-        let node = &mut self.nodes[number];
-        node.value.end = position(index);
-        node.next = next;
+    /// Reads the key at a place; gives where its value may begin, and the key.
+    fn key(&mut self, text: &[u8], at: usize) -> Result<(usize, Span), Invalid> {
+        if text.get(at) != Some(&b'"') {
+            return Err(Invalid);
+        }
+        let (close, escaped) = scan::string(text, at + 1)?;
+        self.has_escapes |= escaped;
+        let colon = scan::space(text, close + 1);
+        if text.get(colon) != Some(&b':') {
+            return Err(Invalid);
+        }
+        if let Some(object) = self.open.last_mut() {
+            let bit = bit(&text[at + 1..close]);
+            self.suspicious |= escaped || object.keys & bit != 0;
+            object.keys |= bit;
+        }
+        Ok((colon + 1, Span { start: position(at + 1), end: position(close) }))
     }
 }
 
-pub(super) fn scalar(json: &mut Jiter<'_>, peek: Peek) -> Result<(), Invalid> {
-    match peek {
-        Peek::Null => json.known_null()?,
-        Peek::True | Peek::False => drop(json.known_bool(peek)?),
-        Peek::String => drop(json.known_bytes()?),
-        _ => {
-            let number = json.known_number_bytes(peek)?;
-            // Most numbers are short integers; only these can be beyond a double.
-            if number.len() > 300 || number.iter().any(|byte| matches!(byte, b'e' | b'E')) {
-                let number = std::str::from_utf8(number).ok().and_then(|text| text.parse::<f64>().ok());
-                return number.filter(|number| number.is_finite()).map(drop).ok_or(Invalid);
-            }
-        }
+impl Span {
+    fn range(self) -> std::ops::Range<usize> {
+        self.start as usize..self.end as usize
     }
-    Ok(())
+}
+
+impl Node {
+    fn new(key: Span, start: usize, end: usize, next: usize) -> Self {
+        Self { key, value: Span { start: position(start), end: position(end) }, next: position(next) }
+    }
+}
+
+/// One of 64 bits for a key.
+fn bit(key: &[u8]) -> u64 {
+    let ends =
+        key.first().zip(key.last()).map_or(0, |(&first, &last)| usize::from(first) * 7 + usize::from(last));
+    1 << ((key.len() * 13 + ends) % 64)
 }
 
 /// `read` has made sure that every position fits.
 #[expect(clippy::cast_possible_truncation, reason = "texts are shorter than 4 GiB")]
 pub(super) fn position(index: usize) -> u32 {
     index as u32
-}
-
-/// Where a part of the text stands in it.
-fn span(text: &str, part: &[u8]) -> Span {
-    let start = part.as_ptr().addr() - text.as_ptr().addr();
-    Span { start: position(start), end: position(start + part.len()) }
 }

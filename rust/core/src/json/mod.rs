@@ -1,14 +1,15 @@
 //! JSON texts, read but not copied: a flat list of values, each known by where it stands in the text.
 //!
-//! The tokens are jiter's; this folder adds the list, and what orjson refuses beyond the grammar. It knows
-//! neither events nor chats.
+//! What is valid is what orjson takes (`scan`). A text that is like one that was read before is read by what the
+//! two have in common (`template`). Nothing here knows events or chats.
 
 mod complete;
 mod document;
+mod scan;
 mod template;
 mod value;
 
 pub use complete::Completeness;
 pub use document::{Document, Invalid};
-pub use template::Reader;
+pub use template::{Alike, Fit, MAX_TEMPLATES, Reader, Scalar};
 pub use value::{Kind, Value, compact};

@@ -1,35 +1,36 @@
 //! Ahead of the parser: reading a text by what it has in common with one that was read before.
 //!
-//! The chunks of a stream are nearly equal: on recorded streams 87 % of all bytes stand in the chunk before.
-//! Comparing costs a tenth of parsing. So a text that was parsed is kept with its values, and the next text is
-//! first compared with it: where they differ, the old text must have a scalar, and the new text a scalar of
-//! the same kind in its place; behind both, comparing goes on. At the end all places are moved by what the
-//! scalars have grown. No list of field names is involved: whatever varies may vary.
+//! The chunks of a stream are nearly equal: on recorded streams 87 % of all bytes stand in the chunk before. So a
+//! text that was parsed is kept as a template: its bytes, its values, and its *gaps*, the scalars that have been
+//! seen to change. The next text fits if it has the same bytes around each gap and, in it, one scalar of the same
+//! kind. That takes a comparison of memory and a look at the few bytes of the gaps, no parse. Where a text
+//! differs from the template elsewhere, but in scalars alone, these become gaps as well. No list of field names
+//! is involved: whatever varies may vary. Any other text is parsed and becomes a template in its turn.
 //!
-//! Why the result is what a full parse would give. Let the two texts be equal up to a place inside a scalar of
-//! the old one, which begins at `s`. A JSON parser reads from left to right and keeps nothing but the
-//! containers that are open, so at `s` it is in the same state in both. The scalar of the new text is read by
-//! the parser itself, from `s` on: it is valid, and it ends where it would end in a full parse. It is of the
-//! same kind as the old one, so the states behind both are equal again, and the argument goes on from there.
-//! What lies between gaps is equal byte for byte, so it has the same values in the same order, only moved. A
-//! difference anywhere else (in a key, in the structure, in a literal) ends the attempt, and nothing has
-//! changed. Duplicate and escaped keys need no exception: values are places here, and which of them counts is
-//! told later, for all texts alike.
+//! Why the result is what a full parse would give. Let two texts be equal up to a scalar that begins at `s` in
+//! both. A JSON parser reads from left to right and keeps nothing but the containers that are open, so at `s` it
+//! is in the same state in both. The scalar of the new text is read by the rules of the parser (`scan`), from `s`
+//! on: it is valid, and it ends where it would end in a full parse. It is of the same kind as the old one, so the
+//! states behind both are equal again, and the argument goes on from there. What lies between gaps is equal byte
+//! for byte, so it has the same values in the same order, only moved. A difference anywhere else (in a key, in
+//! the structure, in a literal) is no fit. Duplicate and escaped keys need no exception: values are places here,
+//! and which of them counts is told later, for all texts alike. The bytes of a text need not be known to be
+//! UTF-8: those of a template are, gaps begin and end with ASCII, and what is in a gap is checked.
 //!
 //! A few templates are kept, for the few shapes that a stream mixes (text, tool call, reasoning); none outlives
-//! its parser, and none is larger than `MAX_TEXT`.
+//! its reader, and none is larger than `MAX_TEXT`.
 
-use jiter::Jiter;
-use memchr::memchr;
+use std::borrow::Cow;
 
-use super::document::{Document, Gap, Invalid, position, scalar};
-use super::value::Kind;
+use super::document::{Document, Invalid, Moved, position};
+use super::scan;
+use super::value::{Kind, Value};
 
 /// Larger texts are parsed: they are rare, and would weigh on a connection that stays open for hours.
 const MAX_TEXT: usize = 2 * 1024;
 
 /// Text, a fragment of a tool call, reasoning.
-const MAX_TEMPLATES: usize = 3;
+pub const MAX_TEMPLATES: usize = 3;
 
 /// More differences than these cost more than a parse does.
 const MAX_GAPS: usize = 8;
@@ -37,133 +38,383 @@ const MAX_GAPS: usize = 8;
 /// Up to this size the memory for a text that is no template is kept for the next one.
 const KEPT_CAPACITY: usize = 2 * 1024;
 
-/// A text with its values.
+/// A scalar of a template that changes from text to text.
+#[derive(Clone, Copy, Debug)]
+struct Gap {
+    node: u32,
+    /// For a string, behind its opening quote.
+    start: u32,
+    /// For a string, in front of its closing quote.
+    end: u32,
+    is_string: bool,
+}
+
+/// What a text has in a gap.
+#[derive(Clone, Copy, Debug, Default)]
+struct Filled {
+    start: u32,
+    end: u32,
+    escaped: bool,
+}
+
 #[derive(Debug, Default)]
 struct Template {
     text: String,
     document: Document,
+    gaps: Vec<Gap>,
+    /// The first of its serials.
+    id: u32,
+    serial: u32,
+}
+
+/// A text fits a template.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fit {
+    /// Where the template is kept: a number below [`MAX_TEMPLATES`].
+    pub slot: usize,
+    /// Which template: another one for each text that was parsed and kept.
+    pub template: u32,
+    /// Another one for each set of gaps that any template has had.
+    pub serial: u32,
+    /// The text before it was of the same template.
+    pub repeats: bool,
+    /// The length of the text.
+    pub len: usize,
 }
 
 /// Reads texts, by templates where they fit.
 #[derive(Debug, Default)]
 pub struct Reader {
     templates: Vec<Template>,
-    /// The template that the last text was read by or into; None if it was parsed by itself.
-    current: Option<usize>,
-    /// For texts that are no templates.
-    large: Document,
-    gaps: Vec<Gap>,
-    changed: Vec<u32>,
-    /// The last text was like the one before it, but for the values in `changed`.
-    repeats: bool,
+    /// The template that was used last: it comes first.
+    last: Option<usize>,
+    /// The last text was of that template.
+    repeating: bool,
+    /// What the last text that fitted has in the gaps of its template.
+    filled: [Filled; MAX_GAPS],
+    serial: u32,
+    /// Texts that are no templates, and those that fit one, once they are asked for.
+    document: Document,
+    /// A text that fitted no template, until another one is like it.
+    candidate: String,
 }
 
 impl Reader {
-    /// Reads a text.
+    /// Finds the template that the text fits with which some bytes begin. What follows the text is for the
+    /// caller to judge; the text is a whole JSON object.
+    #[inline]
+    pub fn fit(&mut self, bytes: &[u8]) -> Option<Fit> {
+        let last = self.last?;
+        let others = (0..self.templates.len()).filter(|&slot| slot != last);
+        std::iter::once(last).chain(others).find_map(|slot| {
+            let len = self.templates[slot].fit(bytes, &mut self.filled)?;
+            Some(self.fitted(slot, len))
+        })
+    }
+
+    /// Reads a text. Some, if it is like one that was read before: [`alike`](Self::alike) tells how, and
+    /// [`expand`](Self::expand) makes it a document. None, if it was parsed.
     ///
     /// # Errors
     ///
     /// As for [`Document::read`].
-    pub fn read(&mut self, text: &str) -> Result<(), Invalid> {
-        let last = self.current.take();
-        self.repeats = false;
-        if self.large.capacity() > KEPT_CAPACITY {
-            self.large.shrink();
+    pub fn read(&mut self, text: &str) -> Result<Option<Fit>, Invalid> {
+        let fit = self.fit_newly(text);
+        if fit.is_none() {
+            self.parse(text)?;
         }
-        if text.len() > MAX_TEXT {
-            return self.large.read(text);
+        Ok(fit)
+    }
+
+    /// The same for readers who parse by other means: None leaves it to them, and costs next to nothing. A text
+    /// becomes a template only once another one looks like it.
+    pub fn fit_or_remember(&mut self, text: &str) -> Option<Fit> {
+        let fit = self.fit_newly(text);
+        if fit.is_some() || text.len() > MAX_TEXT || !text.starts_with('{') {
+            return fit;
         }
-        // The last one first, then the newest.
-        let order = last.into_iter().chain((0..self.templates.len()).rev().filter(|&at| Some(at) != last));
-        for at in order {
-            if self.templates[at].fit(text, &mut self.gaps) {
-                self.changed.clear();
-                self.changed.extend(self.gaps.iter().map(|gap| gap.node));
-                self.repeats = last == Some(at);
-                self.current = Some(at);
-                return Ok(());
+        let other = std::mem::take(&mut self.candidate);
+        if looks_like(text, &other) && self.parse(&other).is_ok() {
+            // The same text as a gap of nothing: it fits for certain, or it differs in more than scalars.
+            let fit = self.fit_newly(text);
+            if fit.is_some() {
+                return fit;
             }
         }
-        self.learn(text, last)
+        self.repeating = false;
+        self.candidate = other;
+        self.candidate.clear();
+        self.candidate.push_str(text);
+        None
     }
 
-    /// The values of the text that was read last.
+    /// What the text that fits has in common with its template.
+    #[must_use]
+    pub fn alike<'a>(&'a self, fit: Fit, text: &'a [u8]) -> Alike<'a> {
+        Alike { fit, template: &self.templates[fit.slot], filled: &self.filled, text }
+    }
+
+    /// Makes a document of the text that fits.
+    pub fn expand(&mut self, fit: Fit) {
+        let template = &self.templates[fit.slot];
+        self.document.copy_from(&template.document);
+        let filled = template.gaps.iter().zip(&self.filled);
+        self.document.has_escapes |= filled.clone().any(|(_, filled)| filled.escaped);
+        self.document.shift(&filled.map(|(gap, filled)| {
+            let quote = u32::from(gap.is_string);
+            Moved { node: gap.node, old_end: gap.end + quote, new_end: filled.end + quote }
+        }));
+    }
+
+    /// The values of the text that was parsed or expanded last.
     #[must_use]
     pub fn document(&self) -> &Document {
-        self.current.map_or(&self.large, |at| &self.templates[at].document)
+        &self.document
     }
 
-    /// If the last text differs from the one before it in values alone: which ones, in order.
+    /// The template that the last text became, if it was parsed: where it is kept, and which.
     #[must_use]
-    pub fn changed(&self) -> Option<&[u32]> {
-        self.repeats.then_some(&self.changed)
+    pub fn learned(&self) -> Option<(usize, u32)> {
+        self.last.filter(|_| self.repeating).map(|slot| (slot, self.templates[slot].id))
     }
 
-    fn learn(&mut self, text: &str, last: Option<usize>) -> Result<(), Invalid> {
-        self.large.read(text)?;
-        let at = if self.templates.len() < MAX_TEMPLATES {
+    /// Parses a text that fits no template, and makes it one if it may be.
+    fn parse(&mut self, text: &str) -> Result<(), Invalid> {
+        let last = self.last;
+        self.repeating = false;
+        if self.document.capacity() > KEPT_CAPACITY {
+            self.document.shrink();
+        }
+        if text.len() > MAX_TEXT {
+            return self.document.read(text);
+        }
+        match last.map(|slot| &self.templates[slot]) {
+            Some(like) => {
+                let shared = common_prefix(like.text.as_bytes(), text.as_bytes());
+                self.document.read_on(text, &like.document, shared)?;
+            }
+            None => self.document.read(text)?,
+        }
+        if !text.starts_with('{') {
+            return Ok(());
+        }
+        let slot = if self.templates.len() < MAX_TEMPLATES {
             self.templates.push(Template::default());
             self.templates.len() - 1
         } else {
             // Whichever is not in use: a stream that changes its shape all the time has no use for any.
             last.map_or(0, |last| (last + 1) % MAX_TEMPLATES)
         };
-        let template = &mut self.templates[at];
+        self.serial += 1;
+        let template = &mut self.templates[slot];
         template.text.clear();
         template.text.push_str(text);
-        template.document.copy_from(&self.large);
-        self.current = Some(at);
+        template.document.copy_from(&self.document);
+        template.gaps.clear();
+        template.id = self.serial;
+        template.serial = self.serial;
+        self.last = Some(slot);
+        self.repeating = true;
         Ok(())
+    }
+
+    /// Finds a template that the text fits, with more gaps if need be.
+    fn fit_newly(&mut self, text: &str) -> Option<Fit> {
+        if text.len() > MAX_TEXT {
+            return None;
+        }
+        let last = self.last;
+        // The last one first, then the newest.
+        let order =
+            || last.into_iter().chain((0..self.templates.len()).rev().filter(move |&it| Some(it) != last));
+        let fits = |slot: &usize, filled: &mut _| {
+            self.templates[*slot].fit(text.as_bytes(), filled) == Some(text.len())
+        };
+        let mut filled = self.filled;
+        let known = order().find(|slot| fits(slot, &mut filled));
+        let grown = || order().find_map(|slot| Some((slot, self.templates[slot].gaps_for(text.as_bytes())?)));
+        let slot = if let Some(slot) = known {
+            slot
+        } else {
+            let (slot, gaps) = grown()?;
+            let template = &mut self.templates[slot];
+            template.gaps = gaps;
+            self.serial += 1;
+            template.serial = self.serial;
+            // It fits by the same rules as any other text, now that the gaps are known.
+            template.fit(text.as_bytes(), &mut filled).filter(|&len| len == text.len())?;
+            slot
+        };
+        self.filled = filled;
+        Some(self.fitted(slot, text.len()))
+    }
+
+    fn fitted(&mut self, slot: usize, len: usize) -> Fit {
+        let repeats = self.last.replace(slot) == Some(slot) && self.repeating;
+        self.repeating = true;
+        let Template { id, serial, .. } = self.templates[slot];
+        Fit { slot, template: id, serial, repeats, len }
     }
 }
 
 impl Template {
-    /// Takes over a text, if it differs in scalars alone. Else nothing changes.
-    fn fit(&mut self, text: &str, gaps: &mut Vec<Gap>) -> bool {
-        gaps.clear();
-        let (old, new) = (self.text.as_bytes(), text.as_bytes());
-        let (mut from_old, mut from_new) = (0, 0);
-        let mut escapes = false;
-        loop {
-            let equal = common_prefix(&old[from_old..], &new[from_new..]);
-            let at = from_old + equal;
-            if at == old.len() && from_new + equal == new.len() {
-                break;
+    /// The length of the text with which some bytes begin, if it fits.
+    #[inline]
+    fn fit(&self, bytes: &[u8], filled: &mut [Filled; MAX_GAPS]) -> Option<usize> {
+        let text = self.text.as_bytes();
+        let (mut from, mut at) = (0, 0);
+        for (gap, filled) in self.gaps.iter().zip(filled) {
+            let fixed = &text[from..gap.start as usize];
+            if !bytes.get(at..)?.starts_with(fixed) {
+                return None;
             }
-            let Some((node, start, end)) = self.document.scalar_at(at, self.text.as_bytes()) else {
-                return false;
-            };
-            if start < from_old {
-                // The scalar before has grown into what was behind it.
-                return false;
+            at += fixed.len();
+            let start = at;
+            let mut escaped = false;
+            if gap.is_string {
+                (at, escaped) = scan::string(bytes, at).ok()?;
+                let content = &bytes[start..at];
+                if !content.is_ascii() && std::str::from_utf8(content).is_err() {
+                    return None;
+                }
+            } else {
+                at = scan::number(bytes, at).ok()?;
             }
-            let start = from_new + (start - from_old);
-            let Some(len) = scalar_len(&new[start..], self.document.kind_at(node, old)) else { return false };
-            escapes |= memchr(b'\\', &new[start..start + len]).is_some();
-            if gaps.len() == MAX_GAPS {
-                return false;
-            }
-            gaps.push(Gap { node: position(node), old_end: position(end), new_end: position(start + len) });
-            (from_old, from_new) = (end, start + len);
+            *filled = Filled { start: position(start), end: position(at), escaped };
+            from = gap.end as usize;
         }
-        self.document.has_escapes |= escapes;
-        self.document.shift(gaps);
-        self.text.clear();
-        self.text.push_str(text);
-        true
+        let fixed = &text[from..];
+        (bytes.len() - at >= fixed.len() && bytes[at..].starts_with(fixed)).then(|| at + fixed.len())
+    }
+
+    /// The gaps that it takes for a text to fit, if it differs in scalars alone.
+    fn gaps_for(&self, new: &[u8]) -> Option<Vec<Gap>> {
+        let old = self.text.as_bytes();
+        let mut known = self.gaps.iter().peekable();
+        let mut gaps = Vec::with_capacity(self.gaps.len() + 1);
+        let (mut from, mut at) = (0, 0);
+        loop {
+            let end = known.peek().map_or(old.len(), |gap| gap.start as usize);
+            let equal = common_prefix(&old[from..end], new.get(at..)?);
+            let gap = if from + equal < end {
+                self.gap_at(from + equal)?
+            } else if let Some(&&gap) = known.peek() {
+                gap
+            } else {
+                return (at + equal == new.len()).then_some(gaps);
+            };
+            let start = gap.start as usize;
+            if start < from || gaps.len() == MAX_GAPS {
+                // A number has grown into what was behind it.
+                return None;
+            }
+            at += start - from;
+            at = if gap.is_string {
+                // The place may lie behind an escape of which one half is shared.
+                scan::string(new, at).ok()?.0
+            } else {
+                scan::number(new, at).ok()?
+            };
+            known.next_if(|known| known.node == gap.node);
+            gaps.push(gap);
+            from = gap.end as usize;
+        }
+    }
+
+    /// The scalar in which, or right behind which, a place of the text is. A string has the place between its
+    /// quotes or at the closing one; a number also at the byte behind it, where it might go on.
+    fn gap_at(&self, at: usize) -> Option<Gap> {
+        let text = self.text.as_bytes();
+        let (node, start, end) = self.document.scalar_at(at, text)?;
+        let is_string = self.document.kind_at(node, text) == Kind::String;
+        let quote = usize::from(is_string);
+        Some(Gap {
+            node: position(node),
+            start: position(start + quote),
+            end: position(end - quote),
+            is_string,
+        })
     }
 }
 
-/// The length of the scalar at the beginning of a text, if there is a valid one of this kind.
-fn scalar_len(text: &[u8], kind: Kind) -> Option<usize> {
-    let mut json = Jiter::new(text);
-    let peek = json.peek().ok()?;
-    let same = match kind {
-        Kind::String => text[0] == b'"',
-        Kind::Number => peek.is_num() && (text[0] == b'-' || text[0].is_ascii_digit()),
-        _ => false,
-    };
-    (same && scalar(&mut json, peek).is_ok()).then(|| json.current_index())
+/// What stands in a gap.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Scalar<'a> {
+    /// The text of a string, decoded.
+    String(Cow<'a, str>),
+    /// A number, as it was sent.
+    Number(&'a str),
+}
+
+/// A text that fits a template, by what it has in the gaps.
+#[derive(Clone, Copy, Debug)]
+pub struct Alike<'a> {
+    fit: Fit,
+    template: &'a Template,
+    filled: &'a [Filled; MAX_GAPS],
+    text: &'a [u8],
+}
+
+impl<'a> Alike<'a> {
+    /// The fit.
+    #[must_use]
+    pub fn fit(&self) -> Fit {
+        self.fit
+    }
+
+    /// The text.
+    #[must_use]
+    pub fn text(&self) -> &'a [u8] {
+        &self.text[..self.fit.len]
+    }
+
+    /// The values that change, as numbers of nodes, in order.
+    #[must_use]
+    pub fn gaps(&self) -> impl ExactSizeIterator<Item = usize> + 'a {
+        self.template.gaps.iter().map(|gap| gap.node as usize)
+    }
+
+    /// The template's own text, as a value: what stands outside the gaps is the same in this text.
+    #[must_use]
+    pub fn template(&self) -> Value<'a> {
+        self.template.document.root(&self.template.text)
+    }
+
+    /// The text of a string in a gap, decoded. The gap is given by its place among the gaps.
+    #[inline]
+    #[must_use]
+    pub fn string(&self, gap: usize) -> Option<Cow<'a, str>> {
+        let Filled { start, end, escaped } = *self.filled.get(gap)?;
+        let text = std::str::from_utf8(&self.text[start as usize..end as usize]).ok()?;
+        Some(if escaped { Cow::Owned(scan::unescape(text)) } else { Cow::Borrowed(text) })
+    }
+
+    /// What stands in a gap: the decoded text of a string, or a number as it was sent.
+    #[inline]
+    #[must_use]
+    pub fn scalar(&self, gap: usize) -> Option<Scalar<'a>> {
+        if self.template.gaps.get(gap)?.is_string {
+            return self.string(gap).map(Scalar::String);
+        }
+        let Filled { start, end, .. } = self.filled[gap];
+        std::str::from_utf8(&self.text[start as usize..end as usize]).ok().map(Scalar::Number)
+    }
+
+    /// Where a place of the template's text, which is in no gap, is in this text.
+    #[must_use]
+    pub fn moved(&self, place: usize) -> usize {
+        let gaps = self.template.gaps.iter().zip(self.filled);
+        let before = gaps.take_while(|(gap, _)| gap.end as usize <= place).last();
+        before.map_or(place, |(gap, filled)| place - gap.end as usize + filled.end as usize)
+    }
+}
+
+/// Whether two texts differ in so little that it may be scalars alone.
+fn looks_like(one: &str, other: &str) -> bool {
+    let (one, other) = (one.as_bytes(), other.as_bytes());
+    let before = common_prefix(one, other);
+    let behind = one.iter().rev().zip(other.iter().rev()).take_while(|(one, other)| one == other).count();
+    (before + behind) * 4 > one.len().max(other.len()) * 3
 }
 
 /// How many bytes two texts have in common at the beginning.

@@ -3,10 +3,10 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 
-use jiter::Jiter;
 use memchr::memchr;
 
 use super::document::{Document, Node};
+use super::scan;
 
 /// The six kinds of JSON values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,6 +80,12 @@ impl<'d> Value<'d> {
         self.entry().value.start as usize
     }
 
+    /// Where in the text it ends, in bytes.
+    #[must_use]
+    pub fn end(self) -> usize {
+        self.entry().value.end as usize
+    }
+
     /// Whether it is the outermost value of its text.
     #[must_use]
     pub fn is_root(self) -> bool {
@@ -101,12 +107,13 @@ impl<'d> Value<'d> {
     /// The members of an object with their keys decoded, in order; nothing for other kinds. Of a key that
     /// stands more than once, only the last.
     pub fn members(self) -> impl Iterator<Item = (Cow<'d, str>, Value<'d>)> {
-        let mut last = HashMap::new();
-        if self.document.has_duplicates {
-            last.extend(self.all_members().map(|(key, value)| (key, value.number)));
-        }
-        self.all_members()
-            .filter(move |(key, value)| last.get(key).is_none_or(|&number| number == value.number))
+        let last = self
+            .document
+            .has_duplicates
+            .then(|| self.all_members().map(|(key, value)| (key, value.number)).collect::<HashMap<_, _>>());
+        self.all_members().filter(move |(key, value)| {
+            last.as_ref().and_then(|last| last.get(key)).is_none_or(|&number| number == value.number)
+        })
     }
 
     /// The members of an object, those that do not count included.
@@ -149,7 +156,11 @@ impl<'d> Value<'d> {
 
     /// Decodes what stands between the quotes of a string. Most texts have no escape anywhere.
     fn unescape(self, text: &'d str) -> Cow<'d, str> {
-        if self.document.has_escapes { unescape(text) } else { Cow::Borrowed(text) }
+        if self.document.has_escapes && memchr(b'\\', text.as_bytes()).is_some() {
+            Cow::Owned(scan::unescape(text))
+        } else {
+            Cow::Borrowed(text)
+        }
     }
 
     /// The text of a string that is more than white space.
@@ -182,16 +193,6 @@ impl<'d> Value<'d> {
             Kind::Array | Kind::Object => self.children().next().is_some(),
         }
     }
-}
-
-/// Decodes what stands between the quotes of a string that is known to be valid.
-fn unescape(text: &str) -> Cow<'_, str> {
-    if memchr(b'\\', text.as_bytes()).is_none() {
-        return Cow::Borrowed(text);
-    }
-    let quoted = format!("\"{text}\"");
-    let decoded = Jiter::new(quoted.as_bytes()).next_str().map(str::to_owned);
-    Cow::Owned(decoded.unwrap_or_default())
 }
 
 /// A valid JSON text without the white space between its tokens.

@@ -6,4 +6,4 @@
 mod line;
 mod parser;
 
-pub use parser::{Event, EventParser};
+pub use parser::{DataEvent, Event, EventParser};

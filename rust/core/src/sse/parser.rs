@@ -43,6 +43,17 @@ pub struct Event<'a> {
     pub offset: u64,
 }
 
+/// The event of a block that is nothing but one `data` line: of the type "message", and under the last event ID.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DataEvent<'c> {
+    /// As for [`Event`], like the others.
+    pub data: &'c [u8],
+    /// Which event of the stream it is.
+    pub number: u64,
+    /// Where in the stream it begins.
+    pub offset: u64,
+}
+
 /// Parses an event stream that is pushed into it.
 #[derive(Debug)]
 #[expect(clippy::struct_excessive_bools, reason = "each is independent and has its sentence")]
@@ -194,6 +205,51 @@ impl EventParser {
         Ok(None)
     }
 
+    /// Where the data of an event begins whose block is nothing but one `data` line, if `rest` may begin with such
+    /// a block: for a reader who knows where the data ends without looking for the end of its line.
+    #[inline]
+    pub fn peek_data(&mut self, rest: &mut &[u8]) -> Option<usize> {
+        if self.dispatched {
+            self.begin_block();
+        }
+        let fresh = self.bom == BOM.len()
+            && matches!(self.line, Line::Start)
+            && self.block_offset.is_none()
+            && self.exceeded.is_none();
+        if !fresh {
+            return None;
+        }
+        if self.skip_lf && !rest.is_empty() {
+            self.skip_lf = false;
+            if rest[0] == LF {
+                self.pass(rest, 1);
+            }
+        }
+        let value = rest.strip_prefix(b"data:")?;
+        Some(5 + usize::from(value.first() == Some(&b' ')))
+    }
+
+    /// Takes the block whose data begins as [`peek_data`](Self::peek_data) told, and has a length that the reader
+    /// knows, without a line end in it. None, and nothing has changed, if the block does not end behind it; then
+    /// it is for [`next_event`](Self::next_event).
+    #[inline]
+    pub fn take_data<'c>(&mut self, rest: &mut &'c [u8], start: usize, len: usize) -> Option<DataEvent<'c>> {
+        let (data, behind) = rest.get(start..)?.split_at_checked(len)?;
+        let end = match behind {
+            [LF, LF, ..] => 2,
+            [CR, LF, CR, LF, ..] => 4,
+            _ => return None,
+        };
+        if len > self.max_event_size {
+            return None;
+        }
+        let offset = self.bytes;
+        self.pass(rest, start + len + end);
+        self.recognised = true;
+        self.events += 1;
+        Some(DataEvent { data, number: self.events, offset })
+    }
+
     /// What has come of the data of an incomplete block, the line that is still arriving included.
     #[must_use]
     pub fn incomplete_data(&self) -> Option<&[u8]> {
@@ -310,6 +366,7 @@ impl EventParser {
         }
     }
 
+    #[inline]
     fn begin_block(&mut self) {
         self.dispatched = false;
         self.block_offset = None;

@@ -5,8 +5,9 @@
 
 use crate::LimitExceeded;
 use crate::chat::{Accumulator, Limits, OverLimit, ProviderError};
-use crate::json::Document;
-use crate::stream::{ChunkParser, Step};
+use crate::json::{Alike, Document};
+use crate::sse::DataEvent;
+use crate::stream::{ChunkParser, Like, Step};
 
 /// How a stream ended: the first of these that holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,13 +66,44 @@ impl ChatReader {
     pub fn feed(&mut self, chunk: &[u8]) -> Result<(), LimitExceeded> {
         self.begin(chunk);
         let mut rest = chunk;
-        while self.next_step(&mut rest)?.is_some() {}
-        Ok(())
+        loop {
+            while self.next_like(&mut rest)?.is_some() {}
+            if self.next_step(&mut rest)?.is_none() {
+                return Ok(());
+            }
+        }
     }
 
     /// To be called with each chunk of the stream before it is taken apart by [`next_step`](Self::next_step).
     pub fn begin(&mut self, chunk: &[u8]) {
         self.chunks.begin(chunk);
+    }
+
+    /// Takes the next event off `rest`, if it is a chunk like an earlier one, and adds it up. Where this gives None,
+    /// nothing has changed, and [`next_step`](Self::next_step) tells what comes.
+    ///
+    /// # Errors
+    ///
+    /// As for [`feed`](Self::feed).
+    #[inline]
+    pub fn next_like<'c>(&mut self, rest: &mut &'c [u8]) -> Result<Option<Like<'c>>, LimitExceeded> {
+        if self.exceeded.is_some() {
+            return Ok(None);
+        }
+        let Some(like) = self.chunks.next_like(rest) else { return Ok(None) };
+        let added = match self.accumulator.add_alike(&self.chunks.alike(&like)) {
+            Some(added) => added,
+            None => add_in_full(&mut self.accumulator, &mut self.chunks, &like),
+        };
+        let DataEvent { number, offset, .. } = like.event;
+        added.map_err(|over| remember(&mut self.exceeded, over, number, offset))?;
+        Ok(Some(like))
+    }
+
+    /// What a chunk has in common with an earlier one.
+    #[must_use]
+    pub fn alike<'a>(&'a self, like: &Like<'a>) -> Alike<'a> {
+        self.chunks.alike(like)
     }
 
     /// Takes bytes off `rest` until there is a step to tell, and adds it up. None when `rest` is used up.
@@ -94,10 +126,7 @@ impl ChatReader {
             self.accumulator.error.get_or_insert_with(|| ProviderError::of_text(&text));
         }
         if let Some(Step::Chunk(chunk)) = step {
-            let added = match chunk.changed {
-                Some(changed) => self.accumulator.add_like_last(chunk.event, chunk.value, changed),
-                None => self.accumulator.add(chunk.event, chunk.value),
-            };
+            let added = self.accumulator.add(chunk.event, chunk.value);
             added.map_err(|over| remember(&mut self.exceeded, over, chunk.number, chunk.offset))?;
         }
         Ok(step)
@@ -210,6 +239,14 @@ impl ChatReader {
             StreamEnd::Truncated
         }
     }
+}
+
+fn add_in_full(to: &mut Accumulator, chunks: &mut ChunkParser, like: &Like<'_>) -> Result<(), OverLimit> {
+    chunks.expand(like.fit);
+    let Some(chunk) = chunks.expanded(like) else { return Ok(()) };
+    to.add(chunk.event, chunk.value)?;
+    to.plan(&chunks.alike(like), chunk.value);
+    Ok(())
 }
 
 fn remember(held: &mut Option<LimitExceeded>, over: OverLimit, number: u64, offset: u64) -> LimitExceeded {

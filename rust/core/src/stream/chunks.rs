@@ -8,8 +8,8 @@
 //! that name, which is taken for an event of type "error".
 
 use crate::LimitExceeded;
-use crate::json::{Document, Reader, Value};
-use crate::sse::{Event, EventParser};
+use crate::json::{Alike, Document, Fit, Reader, Value};
+use crate::sse::{DataEvent, Event, EventParser};
 use crate::stream::data::{Data, DataParser, Sort, sort};
 
 /// An error document longer than this is not waited for.
@@ -29,6 +29,15 @@ pub enum Step<'p> {
     Nothing,
 }
 
+/// A chunk that is like an earlier one.
+#[derive(Clone, Copy, Debug)]
+pub struct Like<'c> {
+    /// How.
+    pub fit: Fit,
+    /// The event that it came in.
+    pub event: DataEvent<'c>,
+}
+
 /// The JSON text of one event.
 #[derive(Clone, Copy, Debug)]
 pub struct Chunk<'p> {
@@ -40,8 +49,8 @@ pub struct Chunk<'p> {
     pub text: &'p str,
     /// The text as a value.
     pub value: Value<'p>,
-    /// If it differs from the chunk before it in some values alone: which, as numbers of nodes.
-    pub changed: Option<&'p [u32]>,
+    /// If it became a template: where that is kept, and which.
+    pub learned: Option<(usize, u32)>,
     /// Which event of the stream it came in, counted from 1.
     pub number: u64,
     /// Where in the stream that event begins, in bytes.
@@ -123,6 +132,41 @@ impl ChunkParser {
         }
     }
 
+    /// Takes the next event off `rest`, if it is a chunk like an earlier one, whole, and nothing but its data. Where
+    /// this gives None, nothing has changed, and [`next_step`](Self::next_step) tells what comes.
+    #[inline]
+    pub fn next_like<'c>(&mut self, rest: &mut &'c [u8]) -> Option<Like<'c>> {
+        if self.lines.is_some() {
+            return None;
+        }
+        let start = self.data.peek_object(rest)?;
+        let fit = self.reader.fit(&rest[start..])?;
+        let event = self.data.take_object(rest, start, fit.len)?;
+        self.payloads += 1;
+        Some(Like { fit, event })
+    }
+
+    /// What a chunk has in common with an earlier one.
+    #[inline]
+    #[must_use]
+    pub fn alike<'a>(&'a self, like: &Like<'a>) -> Alike<'a> {
+        self.reader.alike(like.fit, like.event.data)
+    }
+
+    /// Finds all values of a chunk that is like an earlier one, for [`expanded`](Self::expanded).
+    pub fn expand(&mut self, fit: Fit) {
+        self.reader.expand(fit);
+    }
+
+    /// A chunk that has been expanded, as one that was read in full. None if it is no text, which cannot be.
+    #[must_use]
+    pub fn expanded<'p>(&'p self, like: &Like<'p>) -> Option<Chunk<'p>> {
+        let DataEvent { data, number, offset } = like.event;
+        let text = std::str::from_utf8(data).ok()?;
+        let value = self.reader.document().root(text);
+        Some(Chunk { event: "", data, text, value, learned: None, number, offset })
+    }
+
     /// Takes bytes off `rest` until there is a step to tell. None when `rest` is used up.
     ///
     /// # Errors
@@ -152,10 +196,15 @@ impl ChunkParser {
         let name = decode(event.event, &mut self.event);
         let text = decode(event.data, &mut self.text);
         let Event { data, number, offset, .. } = event;
-        if self.reader.read(text).is_ok() {
+        if let Ok(fit) = self.reader.read(text) {
+            let mut learned = self.reader.learned();
+            if let Some(fit) = fit {
+                learned = None;
+                self.reader.expand(fit);
+            }
             let value = self.reader.document().root(text);
-            let changed = self.reader.changed();
-            return Ok(Some(Step::Chunk(Chunk { event: name, data, text, value, changed, number, offset })));
+            let chunk = Chunk { event: name, data, text, value, learned, number, offset };
+            return Ok(Some(Step::Chunk(chunk)));
         }
         if has_whole_line(text, self.sentinel.as_deref(), &mut self.document) {
             let (text, event) = (text.to_owned(), name.to_owned());
@@ -178,7 +227,7 @@ impl ChunkParser {
         let value = self.document.root(&self.text);
         let (number, offset) = (self.data.events().events(), self.data.events().bytes());
         let (event, text) = (&*self.event, &*self.text);
-        Some(Chunk { event, data: text.as_bytes(), text, value, changed: None, number, offset })
+        Some(Chunk { event, data: text.as_bytes(), text, value, learned: None, number, offset })
     }
 
     /// The body as one JSON document, if it is no event stream but that.
@@ -188,7 +237,7 @@ impl ChunkParser {
         let text = self.text.trim_start_matches('\u{feff}').trim();
         self.document.read(text).ok()?;
         let value = self.document.root(text);
-        Some(Chunk { event: "", data: text.as_bytes(), text, value, changed: None, number: 0, offset: 0 })
+        Some(Chunk { event: "", data: text.as_bytes(), text, value, learned: None, number: 0, offset: 0 })
     }
 
     /// Begins anew, with the same limit and sentinel.
@@ -241,15 +290,8 @@ impl ChunkParser {
         if self.document.read(&self.text).is_ok() {
             let value = self.document.root(&self.text);
             let (event, text) = (&*self.line_event, &*self.text);
-            return Step::Chunk(Chunk {
-                event,
-                data: text.as_bytes(),
-                text,
-                value,
-                changed: None,
-                number,
-                offset,
-            });
+            let data = text.as_bytes();
+            return Step::Chunk(Chunk { event, data, text, value, learned: None, number, offset });
         }
         self.malformed += 1;
         // A cut line is a chunk's; the error, if the type tells of one, is in a line that is whole.

@@ -1,7 +1,7 @@
 //! The data of events, up to the sentinel, and of an unterminated last event.
 
 use crate::LimitExceeded;
-use crate::sse::{Event, EventParser};
+use crate::sse::{DataEvent, Event, EventParser};
 
 /// What the data of a dispatched event is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,6 +57,26 @@ impl DataParser {
                 Data::Done
             }
         }))
+    }
+
+    /// Where the data of the next event begins, as [`EventParser::peek_data`] tells. That of an object is a payload.
+    #[inline]
+    pub fn peek_object(&mut self, rest: &mut &[u8]) -> Option<usize> {
+        if self.done || self.sentinel.as_ref().is_some_and(|text| text.starts_with('{')) {
+            return None;
+        }
+        self.events.peek_data(rest)
+    }
+
+    /// Takes the event with it, as [`EventParser::take_data`] does.
+    #[inline]
+    pub fn take_object<'c>(
+        &mut self,
+        rest: &mut &'c [u8],
+        start: usize,
+        len: usize,
+    ) -> Option<DataEvent<'c>> {
+        self.events.take_data(rest, start, len)
     }
 
     /// At the end of the stream, the data of an unterminated last event that may be a whole JSON object;

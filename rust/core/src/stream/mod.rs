@@ -9,5 +9,5 @@ mod chunks;
 mod data;
 
 pub use chat::{ChatReader, StreamEnd};
-pub use chunks::{Chunk, ChunkParser, Malformed, Step};
+pub use chunks::{Chunk, ChunkParser, Like, Malformed, Step};
 pub use data::{Data, DataParser};

@@ -1,0 +1,293 @@
+//! What is made by CPython's own means, because it pays: strings, and objects with plain slots. The one file with
+//! `unsafe`.
+//!
+//! **Strings.** Nearly all data of a chat stream is ASCII. `PyString::new` takes a `&str`, so it is validated once
+//! here and scanned again by CPython to find its width; making an ASCII str directly needs one scan and one copy.
+//! On the cassettes that takes two fifths off `EventParser`.
+//!
+//! **Records.** A typed chunk is four objects or more. Made as classes of `PyO3` they took three fifths of the time of a
+//! chunk: 25 to 30 ns each, and as much for each attribute that is read where a class has `__getattr__`. A record
+//! is one allocation: a head, which tells what it was made from, and one slot a field. Its fields are members,
+//! which CPython reads without a call; what else was sent is in a dict that only attribute look-up sees.
+//!
+//! What holds for every record, from its making to its end:
+//!
+//! - It is an instance of a class made by [`record_class`], whose `tp_basicsize` is that of [`Head`] and its slots,
+//!   and whose `tp_dealloc` is [`DEALLOC`]; by that it is told apart. Such a class has no subclasses.
+//! - Each slot, and each pointer of the head, is null or an owned reference. `text` is a `bytes`.
+//! - A slot is written once, before any Python code can see the record; after that nothing changes.
+//! - It is not tracked by the collector. It holds what JSON holds, and tuples of str, so it is in no cycle that it
+//!   could be freed from: a list in it may be made to hold it by hand, and then both stay.
+
+use std::ffi::{CStr, c_int, c_void};
+use std::mem::{offset_of, size_of};
+
+use pyo3::exceptions::{PyMemoryError, PySystemError};
+use pyo3::ffi;
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyDict, PyString, PyTuple, PyType};
+
+/// Decodes UTF-8; an invalid sequence becomes U+FFFD, as the Encoding standard's "UTF-8 decode" has it.
+pub fn text<'py>(py: Python<'py>, bytes: &[u8]) -> PyResult<Bound<'py, PyString>> {
+    if bytes.is_ascii() { ascii(py, bytes) } else { decode(py, bytes) }
+}
+
+/// CPython's decoder replaces what Rust's and the standard's do: maximal subparts of a sequence.
+fn decode<'py>(py: Python<'py>, bytes: &[u8]) -> PyResult<Bound<'py, PyString>> {
+    // SAFETY: the pointer and length are those of a slice, the name of the error handler is a C string; the
+    // result is a new reference to a str, or null with an exception set, which is taken over either way.
+    unsafe {
+        let len = bytes.len().cast_signed();
+        let object = ffi::PyUnicode_DecodeUTF8(bytes.as_ptr().cast(), len, c"replace".as_ptr());
+        Ok(Bound::from_owned_ptr_or_err(py, object)?.cast_into_unchecked())
+    }
+}
+
+/// A new str of bytes that are known to be ASCII.
+fn ascii<'py>(py: Python<'py>, bytes: &[u8]) -> PyResult<Bound<'py, PyString>> {
+    debug_assert!(bytes.is_ascii());
+    let len = bytes.len().cast_signed();
+    // SAFETY:
+    // - `PyUnicode_New` returns a new reference to a str, or null with an exception set, which
+    //   `from_owned_ptr_or_err` takes over either way.
+    // - With a maximum character of 127 the str is compact ASCII: `PyUnicode_DATA` points at room for `len`
+    //   bytes and a terminator that is already there. For `len` 0 it is the shared empty str, and nothing is
+    //   written.
+    // - Nobody else has seen the str yet, so writing into it is allowed; `bytes` cannot overlap it.
+    // - The caller has checked that all bytes are ASCII, as the str's header claims.
+    unsafe {
+        let object = ffi::PyUnicode_New(len, 127);
+        let string = Bound::from_owned_ptr_or_err(py, object)?;
+        ffi::PyUnicode_DATA(object).cast::<u8>().copy_from_nonoverlapping(bytes.as_ptr(), bytes.len());
+        Ok(string.cast_into_unchecked())
+    }
+}
+
+/// What a record has in front of its slots.
+#[repr(C)]
+struct Head {
+    object: ffi::PyObject,
+    /// The fields that the class does not name, a dict; null if none were sent. At `tp_dictoffset`.
+    extras: *mut ffi::PyObject,
+    text: *mut ffi::PyObject,
+    /// What was sent, where `text` is not that; else null.
+    sent: *mut ffi::PyObject,
+    start: usize,
+    end: usize,
+}
+
+/// What a record is made from: a part of a JSON text.
+pub struct Origin<'a, 'py> {
+    pub text: &'a Bound<'py, PyBytes>,
+    /// What was sent, where that was no valid UTF-8.
+    pub sent: Option<&'a Bound<'py, PyBytes>>,
+    pub start: usize,
+    pub end: usize,
+}
+
+/// A class of records.
+pub struct RecordClass(Py<PyType>);
+
+impl RecordClass {
+    pub fn bind<'py>(&self, py: Python<'py>) -> &Bound<'py, PyType> {
+        self.0.bind(py)
+    }
+}
+
+/// By this a record is known, so it is to have one address.
+static DEALLOC: ffi::destructor = dealloc;
+
+/// Makes a class of records, below a class without fields of its own.
+pub fn record_class(
+    base: &Bound<'_, PyType>,
+    name: &'static CStr,
+    doc: &'static CStr,
+    fields: impl Iterator<Item = &'static CStr>,
+) -> PyResult<RecordClass> {
+    let py = base.py();
+    let member = |name: &'static CStr, type_code, offset: usize| ffi::PyMemberDef {
+        name: name.as_ptr(),
+        type_code,
+        offset: offset.cast_signed(),
+        flags: ffi::Py_READONLY,
+        doc: std::ptr::null(),
+    };
+    let mut members = vec![member(c"__dictoffset__", ffi::Py_T_PYSSIZET, offset_of!(Head, extras))];
+    for (at, name) in fields.enumerate() {
+        members.push(member(
+            name,
+            ffi::Py_T_OBJECT_EX,
+            size_of::<Head>() + at * size_of::<*mut ffi::PyObject>(),
+        ));
+    }
+    let size = size_of::<Head>() + (members.len() - 1) * size_of::<*mut ffi::PyObject>();
+    members.push(ffi::PyMemberDef::default());
+    let slot = |slot, pfunc: *const c_void| ffi::PyType_Slot { slot, pfunc: pfunc.cast_mut() };
+    let mut slots = [
+        slot(ffi::Py_tp_members, members.as_ptr().cast()),
+        slot(ffi::Py_tp_dealloc, DEALLOC as *const c_void),
+        // PyO3's classes are for the collector to track, and those below them become so unless they clear by
+        // themselves; to have no use for it, a class has to bring what frees its memory too.
+        slot(ffi::Py_tp_clear, clear_nothing as *const c_void),
+        slot(ffi::Py_tp_free, ffi::PyObject_Free as *const c_void),
+        slot(ffi::Py_tp_doc, doc.as_ptr().cast()),
+        ffi::PyType_Slot::default(),
+    ];
+    let mut spec = ffi::PyType_Spec {
+        name: name.as_ptr(),
+        basicsize: i32::try_from(size)?,
+        itemsize: 0,
+        flags: u32::try_from(ffi::Py_TPFLAGS_DEFAULT)?,
+        slots: slots.as_mut_ptr(),
+    };
+    let bases = PyTuple::new(py, [base])?;
+    // SAFETY:
+    // - `base` is a live type; nothing but an object's header is in its instances, so a head may follow.
+    // - The spec, its slots and its members live during the call, which copies them; the names of the class and of
+    //   the members are static, as they must be.
+    // - The members lie inside the basic size, behind the header.
+    // - The result is a new reference to a type, or null with an exception set.
+    unsafe {
+        if (*base.as_type_ptr()).tp_basicsize != size_of::<ffi::PyObject>().cast_signed() {
+            return Err(PySystemError::new_err("the base of a record has fields"));
+        }
+        let class = ffi::PyType_FromSpecWithBases(&raw mut spec, bases.as_ptr());
+        let class = Bound::from_owned_ptr_or_err(py, class)?;
+        if ffi::PyType_HasFeature(class.as_ptr().cast(), ffi::Py_TPFLAGS_HAVE_GC) != 0 {
+            return Err(PySystemError::new_err("a class of records is tracked by the collector"));
+        }
+        Ok(RecordClass(class.cast_into_unchecked().unbind()))
+    }
+}
+
+/// A record whose slots are being filled.
+pub struct NewRecord<'py> {
+    record: Bound<'py, PyAny>,
+    next: usize,
+}
+
+impl<'py> NewRecord<'py> {
+    /// A record whose slots are empty.
+    pub fn new(class: &RecordClass, origin: &Origin<'_, 'py>) -> PyResult<Self> {
+        let py = origin.text.py();
+        let class = class.bind(py).as_type_ptr();
+        // SAFETY:
+        // - The class is a live type that `record_class` made, so its instances begin with a head.
+        // - The memory is as large as the class says, all of it is zero before anybody sees it, and null is what
+        //   slots and pointers may be. `PyObject_Init` sets type and reference count, as `dealloc` expects.
+        // - The references that the head takes over are new ones.
+        unsafe {
+            let size = (*class).tp_basicsize.cast_unsigned();
+            let memory = ffi::PyObject_Malloc(size).cast::<ffi::PyObject>();
+            if memory.is_null() {
+                return Err(PyMemoryError::new_err(()));
+            }
+            memory.cast::<u8>().write_bytes(0, size);
+            ffi::PyObject_Init(memory, class);
+            let record = Bound::from_owned_ptr(py, memory);
+            let head = memory.cast::<Head>();
+            (*head).text = origin.text.clone().into_ptr();
+            (*head).sent = origin.sent.map_or(std::ptr::null_mut(), |sent| sent.clone().into_ptr());
+            (*head).start = origin.start;
+            (*head).end = origin.end;
+            Ok(Self { record, next: 0 })
+        }
+    }
+
+    /// Fills the next slot. There must be one.
+    pub fn push(&mut self, value: Bound<'py, PyAny>) {
+        // SAFETY: the record is one, see `new`; `next` counts the slots that are filled, so this one is null and,
+        // by the check, inside the record; nobody else has seen the record yet.
+        unsafe {
+            let class = ffi::Py_TYPE(self.record.as_ptr());
+            if self.next < slot_count(class) {
+                slots(self.record.as_ptr()).add(self.next).write(value.into_ptr());
+                self.next += 1;
+            }
+        }
+    }
+
+    /// The record. `extras` are the fields that its class does not name.
+    pub fn finish(self, extras: Option<Bound<'py, PyDict>>) -> Bound<'py, PyAny> {
+        if let Some(extras) = extras {
+            // SAFETY: the record is one, see `new`; its `extras` are null, and nobody else has seen it yet.
+            unsafe { (*self.record.as_ptr().cast::<Head>()).extras = extras.into_ptr() };
+        }
+        self.record
+    }
+}
+
+/// What a record was made from.
+pub struct Made<'a> {
+    pub text: &'a [u8],
+    pub sent: Option<&'a [u8]>,
+    pub start: usize,
+    pub end: usize,
+}
+
+/// Tells what an object was made from; None if it is no record.
+pub fn origin<'a>(record: &'a Bound<'_, PyAny>) -> Option<Made<'a>> {
+    // SAFETY: an object whose class has that `tp_dealloc` is a record: its head is filled, does not change, and
+    // lives as long as the record. The text and what was sent are `bytes`, which do not change either.
+    unsafe {
+        let end = (*ffi::Py_TYPE(record.as_ptr())).tp_dealloc?;
+        if !std::ptr::fn_addr_eq(end, DEALLOC) {
+            return None;
+        }
+        let head = &*record.as_ptr().cast::<Head>();
+        let slice = |bytes: *mut ffi::PyObject| {
+            let len = ffi::PyBytes_Size(bytes).cast_unsigned();
+            std::slice::from_raw_parts(ffi::PyBytes_AsString(bytes).cast::<u8>(), len)
+        };
+        let sent = (!head.sent.is_null()).then(|| slice(head.sent));
+        Some(Made { text: slice(head.text), sent, start: head.start, end: head.end })
+    }
+}
+
+/// Where the slots of a record begin.
+///
+/// # Safety
+///
+/// `record` is a record.
+unsafe fn slots(record: *mut ffi::PyObject) -> *mut *mut ffi::PyObject {
+    // SAFETY: the slots stand right behind the head, in the same allocation.
+    unsafe { record.cast::<Head>().add(1).cast() }
+}
+
+/// How many slots the records of a class have.
+///
+/// # Safety
+///
+/// `class` is a live type that `record_class` made.
+unsafe fn slot_count(class: *mut ffi::PyTypeObject) -> usize {
+    // SAFETY: the type is live.
+    let size = unsafe { (*class).tp_basicsize }.cast_unsigned();
+    (size - size_of::<Head>()) / size_of::<*mut ffi::PyObject>()
+}
+
+/// Never called: records are not tracked.
+extern "C" fn clear_nothing(_: *mut ffi::PyObject) -> c_int {
+    0
+}
+
+/// The end of a record.
+///
+/// # Safety
+///
+/// For CPython to call, as `tp_dealloc`: with a record that nobody refers to any more.
+unsafe extern "C" fn dealloc(record: *mut ffi::PyObject) {
+    // SAFETY: each pointer is null or an owned reference, and is given back once. The memory came from
+    // `PyObject_Malloc`. The class is given back last, since it was taken by `PyObject_Init`.
+    unsafe {
+        let class = ffi::Py_TYPE(record);
+        let head = record.cast::<Head>();
+        for owned in [(*head).extras, (*head).text, (*head).sent] {
+            ffi::Py_XDECREF(owned);
+        }
+        for at in 0..slot_count(class) {
+            ffi::Py_XDECREF(*slots(record).add(at));
+        }
+        ffi::PyObject_Free(record.cast());
+        ffi::Py_DECREF(class.cast());
+    }
+}
