@@ -59,6 +59,7 @@ bench-report: build .venv/bench-ready ## run all benches, write docs/benchmarks.
 	mkdir -p $(RESULTS)
 	$(BENCH) --quiet --benchmark-json=$(RESULTS)/suite.json > $(RESULTS)/suite.log || { cat $(RESULTS)/suite.log; exit 1; }
 	$(BIN)/python -m benches.targets --json $(RESULTS)/targets.json
+	$(BIN)/python -m benches.growth --json $(RESULTS)/growth.json
 	$(BIN)/python -m benches.memory --json $(RESULTS)/memory.json
 	$(BIN)/python -m benches.fairness --json $(RESULTS)/fairness.json
 	$(BIN)/python -m benches.report $(RESULTS)

@@ -140,35 +140,43 @@ def targets(results: Results, folder: Path) -> None:
 
 def growth(results: Results, folder: Path) -> None:
     """Draw how the time grows with the size of the input, and as pale lines what is linear."""
-    points = results.of("growth")
-    parsers = sorted({point.cut for point in points}, reverse=True)
-    figure, all_axes = plt.subplots(1, len(parsers), figsize=(9, 3.8), sharey=True, squeeze=False)
+    rows = results.growth
+    parsers = list(dict.fromkeys(row["parser"] for row in rows))
+    shapes = list(dict.fromkeys(row["shape"] for row in rows))
+    times = [ms for row in rows for ms in row["ms"]]
+    figure, all_axes = plt.subplots(
+        1, len(parsers), figsize=(9, 4), sharey=True, squeeze=False, layout="constrained"
+    )
     for axes, parser in zip(all_axes[0], parsers, strict=True):
-        shapes = list(dict.fromkeys(timing.shape for timing in results.timings if timing.cut == parser))
-        sizes = [point.bytes / 2**20 for point in points if point.cut == parser]
-        for slope in (2**power for power in range(-6, 14, 2)):
+        own = [row for row in rows if row["parser"] == parser]
+        sizes = [size / 2**20 for row in own for size in row["sizes"]]
+        for slope in (2**power for power in range(-8, 14, 2)):
             axes.plot([1e-3, 1e3], [slope * 1e-3, slope * 1e3], color=PALE, lw=0.8, zorder=0)
-        for number, shape in enumerate(shapes):
-            line = sorted(results.of("growth", shape, parser), key=lambda point: point.bytes)
+        for row in own:
+            number = shapes.index(row["shape"])
             axes.plot(
-                [point.bytes / 2**20 for point in line],
-                [point.ms for point in line],
+                [size / 2**20 for size in row["sizes"]],
+                row["ms"],
                 marker=MARKERS[number],
                 color=LINES[number],
-                label=shape,
                 ms=5,
             )
         axes.set_yscale("log")
-        axes.set_ylim(min(point.ms for point in points) / 2, max(point.ms for point in points) * 2)
+        axes.set_ylim(min(times) / 2, max(times) * 2)
         axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
         axes.yaxis.set_minor_locator(NullLocator())
         _log_axis(axes, min(sizes) / 1.5, max(sizes) * 1.5)
         axes.grid(visible=False)
         axes.set_title(parser)
         axes.set_xlabel("MiB of input")
-        axes.legend(fontsize=8, loc="upper left", bbox_to_anchor=(-0.08, -0.18))
     all_axes[0, 0].set_ylabel("ms (both logarithmic)")
     all_axes[0, 0].tick_params(axis="y", length=3)
+    handles = [
+        Line2D([], [], marker=MARKERS[number], color=LINES[number], ms=5, label=shape)
+        for number, shape in enumerate(shapes)
+    ]
+    handles.append(Line2D([], [], color=PALE, label="linear"))
+    figure.legend(handles=handles, loc="outside lower center", ncols=3, fontsize=8.5)
     _save(figure, folder / "bench-growth.svg")
 
 

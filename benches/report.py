@@ -3,8 +3,8 @@
     python -m benches.report FOLDER
 
 The folder holds what `make bench-report` gathers there: `suite.json` of pytest-benchmark, and what the
-commands `targets`, `memory` and `fairness` wrote. Nothing is measured here, and every figure in the page
-comes from the run; the sentences around them say only how it was measured.
+commands `targets`, `growth`, `memory` and `fairness` wrote. Nothing is measured here, and every figure in the
+page comes from the run; the sentences around them say only how it was measured.
 """
 
 import sys
@@ -139,17 +139,18 @@ def _growth(results: Results) -> Iterator[str]:
         "on. Linear is 2 for each doubling; at most 2.2 is asked for."
     )
     yield "![Time by size of the input: the pale lines are linear](bench-growth.svg)"
-    rows = []
-    for parser, shape in dict.fromkeys((timing.cut, timing.shape) for timing in _grown(results)):
-        points = sorted(results.of("growth", shape, parser), key=lambda timing: timing.bytes)
-        ratios = [f"{after.ms / before.ms:.2f}" for before, after in pairwise(points)]
-        rows.append([parser, shape, f"{points[0].bytes / 2**20:.2f}", f"{points[0].ms:.2f}", *ratios])
+    rows = [
+        [
+            row["parser"],
+            row["shape"],
+            f"{row['sizes'][0] / 2**20:.2f}",
+            f"{row['ms'][0]:.2f}",
+            *(f"{ratio:.2f}" for ratio in row["ratios"]),
+        ]
+        for row in results.growth
+    ]
     doublings = [f"{before} to {after} x" for before, after in pairwise(TIMES)]
     yield _table(["parser", "shape", "MiB", "ms", *doublings], rows)
-
-
-def _grown(results: Results) -> list[Timing]:
-    return [timing for timing in results.timings if timing.work == "growth"]
 
 
 def _memory(results: Results) -> Iterator[str]:

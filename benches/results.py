@@ -41,13 +41,6 @@ class Timing(NamedTuple):
     ns: float
     lower: float
     upper: float
-    events: int
-    bytes: int
-
-    @property
-    def ms(self) -> float:
-        """The time of the whole input, in ms."""
-        return self.ns * self.events / 1e6
 
     @property
     def is_ours(self) -> bool:
@@ -60,17 +53,18 @@ class Timing(NamedTuple):
 
 @dataclass(frozen=True)
 class Results:
-    """One run: the suite, the targets, memory, fairness."""
+    """One run: the suite, the targets, growth, memory, fairness."""
 
     suite: dict[str, Any]
     targets: list[dict[str, Any]]
+    growth: list[dict[str, Any]]
     memory: list[dict[str, Any]]
     fairness: list[dict[str, Any]]
 
     @classmethod
     def read(cls, folder: Path) -> "Results":
         """Read what the parts of a run wrote into a folder."""
-        parts = ("suite", "targets", "memory", "fairness")
+        parts = ("suite", "targets", "growth", "memory", "fairness")
         return cls(*(json.loads((folder / f"{part}.json").read_text("utf-8")) for part in parts))
 
     @cached_property
@@ -128,8 +122,6 @@ def _timing(bench: dict[str, Any]) -> Timing:
         median,
         lower,
         upper,
-        info["events"],
-        info["bytes"],
     )
 
 

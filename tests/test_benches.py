@@ -237,11 +237,17 @@ def test_the_report_tells_every_figure_of_a_run_and_nothing_of_the_machine_but_i
         for lib, s in {"deltawire": 1e-6, "openai": 4e-6}.items()
     ]
     suite = {"machine_info": machine, "benchmarks": benchmarks, "datetime": "2026-01-02T03:04"}
+    grown = [{"parser": "P", "shape": "F", "sizes": [2**20], "ms": [3.0], "ratios": [2.5]}]
     held = [{"kind": "K", "state": "fresh", "bytes": 2000.0, "bound": 1024, "objects": 5}]
     hold = [{"shape": "S", "way": "W", "ms": 1.5}]
-    page = report.page(results.Results(suite, [row], held, hold))
+    page = report.page(results.Results(suite, [row], grown, held, hold))
     for told in ("CPU9", "| ROW |", "0.500 (0.250 - 0.750)", "reached, 2 tries", "| openai | 400 (0.25) |"):
         assert told in page
-    for told in ("**deltawire** | 100 |", "| K | fresh | 5 | 2,000 | 1,024 | **over** |", "| W | 1.50 |"):
+    for told in (
+        "**deltawire** | 100 |",
+        "| K | fresh | 5 | 2,000 | 1,024 | **over** |",
+        "| W | 1.50 |",
+        "| 2.50 |",
+    ):
         assert told in page
     assert "SECRET" not in page
