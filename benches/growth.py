@@ -17,6 +17,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import orjson
+
 from benches import chat_shapes
 from benches.bodies import Chunks, Event, Stream
 from benches.chats import Chat
@@ -42,6 +44,7 @@ EVENTS = {
     "data lines of one event in one piece": Shape(many_data_lines, 4_000, 1024 * 1024 * 1024),
     "events in drips of 8 bytes": Shape(many_events, 500, 8),
 }
+FLOORS = {"one event, cut out": Shape(large_event, 1024 * 1024, None)}
 CHATS = {
     "events of text": Shape(lambda count: chat_shapes.text(count)[0], 5_000, None),
     "deltas of one tool call": Shape(lambda count: chat_shapes.one_tool_call(count)[0], 5_000, None),
@@ -61,20 +64,27 @@ def read_values(chunks: Chunks) -> list[Any]:
     return values + parser.close()
 
 
+def read_payload(chunks: Chunks) -> list[Any]:
+    return [orjson.loads(chunk[6:-2]) for chunk in chunks]
+
+
 READERS: dict[str, Callable[[Chunks], Any]] = {
     "EventParser": read_events,
     "JSONParser": read_values,
     "ChatAccumulator": read_message,
+    "orjson.loads": read_payload,
 }
 CASES = [
     *((parser, shape) for parser in ("EventParser", "JSONParser") for shape in EVENTS),
     *(("ChatAccumulator", shape) for shape in CHATS),
+    # How much of the growth of a large event is orjson's own.
+    ("orjson.loads", "one event, cut out"),
 ]
 
 
 def reading(parser: str, shape: str, times: int) -> tuple[Stream, Callable[[], Any]]:
     """Return a shape at so many times its size, and a function that reads it; its result is right."""
-    make, amount, chunk_size = {**EVENTS, **CHATS}[shape]
+    make, amount, chunk_size = {**EVENTS, **CHATS, **FLOORS}[shape]
     made = make(amount * times)
     stream = made.stream if isinstance(made, Chat) else made
     chunks = stream.chunks(chunk_size)

@@ -155,7 +155,7 @@ def test_a_message_that_lacks_its_last_piece_is_found_out() -> None:
 def test_the_shapes_of_growth_are_read_rightly(
     parser: str, shape: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    kind = growth.EVENTS if shape in growth.EVENTS else growth.CHATS
+    kind = next(kind for kind in (growth.EVENTS, growth.CHATS, growth.FLOORS) if shape in kind)
     monkeypatch.setitem(kind, shape, kind[shape]._replace(amount=80))
     once, twice = (growth.reading(parser, shape, times)[0] for times in (1, 2))
     assert once.size < twice.size
