@@ -7,7 +7,7 @@ stream, of which there are one or several (the seeds of a generated one); they a
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from benches import async_peers, chats, chunk_peers, json_peers, message_peers, peers
+from benches import async_peers, chats, chunk_peers, json_peers, message_peers, peers, relay_ways
 from benches.bodies import CUTS
 from benches.chats import Chat, Way
 from benches.measure import over
@@ -103,7 +103,18 @@ ITERATE = Work(
     [*((RECORDED, cut) for cut in CUTS), (TEXT, ONE), (TEXT, LARGE)],
 )
 
-WORKS = [FRAME, DECODE, READ, ACCUMULATE, ITERATE]
+RELAY = Work(
+    "relaying",
+    relay_ways.WAYS,
+    chats.messages,
+    [
+        *((RECORDED, cut) for cut in CUTS),
+        *((shape, cut) for shape in (TEXT, CALLS) for cut in (ONE, LARGE)),
+        *((shape, LARGE) for shape in (MULTIBYTE, CHANGING, COMMENTS, IMAGE)),
+    ],
+)
+
+WORKS = [FRAME, DECODE, READ, ACCUMULATE, ITERATE, RELAY]
 CASES = [(work, shape, cut, lib) for work in WORKS for shape, cut in work.cases for lib in work.libs(shape)]
 
 
