@@ -135,3 +135,12 @@ def json_values(
             if number <= len(events) or text.startswith("{"):
                 values.append(value)
     return values, False
+
+
+def encode(data: str, event: str | None = None, id: str | None = None, retry: int | None = None) -> bytes:
+    """Write an event, line by line."""
+    lines = [] if event is None else [f"event: {event}"]
+    lines += [] if id is None else [f"id: {id}"]
+    lines += [] if retry is None else [f"retry: {retry}"]
+    lines += [f"data: {line}" for line in re.split(r"\r\n|\n|\r", data)]
+    return "".join(f"{line}\n" for line in [*lines, ""]).encode()

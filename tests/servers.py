@@ -8,12 +8,15 @@ fails the test.
 
 from __future__ import annotations
 
+import re
 import socket
 import struct
 import threading
 import zlib
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
+
+import brotli
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -34,10 +37,16 @@ class Exchange:
         self._connection = connection
         self._server = server
         self._framing: Framing | int = "close"
-        self._compressor: zlib._Compress | None = None
+        self._compressor: zlib._Compress | _Brotli | None = None
         self.request = b""
-        while b"\r\n\r\n" not in self.request and (received := connection.recv(65536)):
+        self.again()
+
+    def again(self) -> bool:
+        """Wait for the next request on the same connection; tell whether there is one."""
+        self.request = b""
+        while b"\r\n\r\n" not in self.request and (received := self._connection.recv(65536)):
             self.request += received
+        return bool(self.request)
 
     def head(
         self,
@@ -46,6 +55,7 @@ class Exchange:
         status: int = 200,
         content_type: str | None = "text/event-stream",
         gzip: bool = False,
+        br: bool = False,
     ) -> None:
         """Send the head of the response. A number as framing is a Content-Length."""
         self._framing = framing
@@ -61,6 +71,11 @@ class Exchange:
         if gzip:
             lines.append("Content-Encoding: gzip")
             self._compressor = zlib.compressobj(wbits=31)
+        elif br:
+            lines.append("Content-Encoding: br")
+            self._compressor = _Brotli()
+        else:
+            self._compressor = None
         self.send_raw("\r\n".join([*lines, "", ""]).encode())
 
     def send(self, data: bytes) -> None:
@@ -95,10 +110,37 @@ class Exchange:
                 pass
         self._server.client_closed.set()
 
+    def read_body(self) -> bytes:
+        """Give the body of the request, which has a Content-Length.
+
+        A connection that is closed with something unread in it is reset, so a POST is to be read.
+        """
+        head, _, body = self.request.partition(b"\r\n\r\n")
+        found = re.search(rb"(?i)\ncontent-length: *(\d+)", head)
+        assert found is not None
+        while len(body) < int(found[1]) and (received := self._connection.recv(65536)):
+            body += received
+        return body
+
     def _send_framed(self, data: bytes) -> None:
         if self._framing == "chunked":
             data = b"%x\r\n%b\r\n" % (len(data), data)
         self.send_raw(data)
+
+
+class _Brotli:
+    """A compressor with the methods of zlib's."""
+
+    def __init__(self) -> None:
+        self._compressor: Any = brotli.Compressor()
+
+    def compress(self, data: bytes) -> bytes:
+        compressed: bytes = self._compressor.process(data)
+        return compressed
+
+    def flush(self, mode: int = zlib.Z_FINISH) -> bytes:
+        rest: bytes = self._compressor.finish() if mode == zlib.Z_FINISH else self._compressor.flush()
+        return rest
 
 
 class Server:

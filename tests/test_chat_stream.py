@@ -108,11 +108,79 @@ def test_the_iteration_ends_with_the_sentinel_without_reading_on() -> None:
     assert len(list(ChatStream(source()))) == 3
 
 
-def test_text_deltas_are_the_text_of_the_first_choice_alone() -> None:
-    other = b'data: {"choices": [{"index": 1, "delta": {"content": "no"}}]}\n\n'
-    parts = event({"content": [{"type": "text", "text": "parts"}]})
-    chunks = [HELLO[0], event({"reasoning": "hm"}), other, parts, ERROR[:0], *HELLO[1:]]
-    assert list(ChatStream(chunks).text_deltas()) == ["Hel", "lo"]
+def chunk(*choices: Any) -> bytes:
+    return b"data: " + orjson.dumps({"choices": choices}) + b"\n\n"
+
+
+def parts(*texts: Any) -> list[Any]:
+    return [{"type": "text", "text": text} for text in texts]
+
+
+THINKING = {"type": "thinking", "thinking": [{"type": "text", "text": "hm"}]}
+
+# What is sent, and the pieces of text of choice 0 in it.
+TEXTS: dict[str, tuple[list[bytes], list[str]]] = {
+    "deltas": (HELLO, ["Hel", "lo"]),
+    "other choices": ([HELLO[0], chunk({"index": 1, "delta": {"content": "no"}}), *HELLO[1:]], ["Hel", "lo"]),
+    "choices together": (
+        [chunk({"index": 1, "delta": {"content": "no"}}, {"index": 0, "delta": {"content": "a"}})],
+        ["a"],
+    ),
+    "no index": ([chunk({"delta": {"content": "a"}})], ["a"]),
+    "odd indices": (
+        [
+            chunk({"index": index, "delta": {"content": text}})
+            for index, text in [("0", "a"), ("1", "no"), (-1, "b"), (1.0, "c"), (None, "d"), ("x", "e")]
+        ],
+        ["a", "b", "c", "d", "e"],
+    ),
+    "parts": (
+        [event({"content": parts("a", "b")}), event({"content": [THINKING, *parts("c"), "x", {}]})],
+        ["ab", "c"],
+    ),
+    "odd parts": ([event({"content": [{"type": "text", "text": 5}, {"type": "text"}, None]})], []),
+    "odd content": ([event({"content": 5}), event({"content": {"text": "no"}}), event({"content": ""})], []),
+    "a whole message": ([chunk({"index": 0, "message": {"content": "whole"}})], ["whole"]),
+    "a whole message, delta null": ([chunk({"delta": None, "message": {"content": parts("a")}})], ["a"]),
+    "a whole message that grows": (
+        [chunk({"message": {"content": "a"}}), chunk({"message": {"content": "ab"}})],
+        ["a", "b"],
+    ),
+    "a sum beside deltas": (
+        [chunk({"delta": {"content": text}, "message": {"content": "sum"}}) for text in "ab"],
+        ["a", "b"],
+    ),
+    "a whole message after deltas": (
+        [event({"role": "assistant"}), event({"content": "a"}), chunk({"message": {"content": "no"}})],
+        ["a"],
+    ),
+    "a whole message after text": ([event({"content": "a"}), chunk({"message": {"content": "no"}})], ["a"]),
+    "a whole message after an empty delta": ([event({}), chunk({"message": {"content": "no"}})], []),
+    "a whole message beside an odd delta": ([chunk({"delta": 5, "message": {"content": "no"}})], []),
+}
+texts = pytest.mark.parametrize(("body", "pieces"), TEXTS.values(), ids=TEXTS)
+
+
+@texts
+def test_text_deltas_are_the_pieces_of_the_content_of_choice_0(body: list[bytes], pieces: list[str]) -> None:
+    stream = ChatStream(body, on_end="return")
+    assert list(stream.text_deltas()) == pieces
+    contents = [choice.message.content for choice in stream.completion.choices if choice.index == 0]
+    assert [content or "" for content in contents] in ([], ["".join(pieces)])
+
+
+def test_text_deltas_are_those_of_all_choices_where_these_are_one() -> None:
+    body = [
+        chunk({"index": 0, "delta": {"content": "a"}}, {"index": 1, "delta": {"content": "b"}}),
+        chunk({"index": 2, "delta": {"content": parts("c")}}),
+    ]
+    stream = ChatStream(body, n=1, on_end="return")
+    assert list(stream.text_deltas()) == ["ab", "c"]
+    assert stream.completion.choices[0].message.content == "abc"
+    body = [chunk({"index": index, "message": {"content": text}}) for index, text in enumerate("ab")]
+    stream = ChatStream(body, n=1, on_end="return")
+    assert list(stream.text_deltas()) == ["a", "b"]
+    assert stream.completion.choices[0].message.content == "ab"
 
 
 @pytest.mark.anyio
@@ -316,6 +384,22 @@ def test_timings_come_from_the_clock_that_was_given() -> None:
     assert (timings.first_byte, timings.first_event) == (1.0, 3.0)
     assert (timings.first_content, timings.first_tool_call) == (3.5, 7.5)
     assert (timings.last_event, timings.longest_gap) == (7.75, 4.0)
+
+
+@pytest.mark.parametrize("last", [b"data: bad\n\n", HELLO[1]], ids=["InvalidJSON", "LimitExceeded"])
+def test_chunks_that_come_out_with_an_exception_are_timed(last: bytes) -> None:
+    ticks = itertools.count()
+    stream = ChatStream([HELLO[0] + last], errors="strict", max_message_size=4, clock=lambda: next(ticks))
+    assert next(stream).choices[0].delta.content == "Hel"
+    with pytest.raises((InvalidJSON, LimitExceeded)):
+        next(stream)
+    timings = stream.timings
+    assert (timings.first_byte, timings.first_event, timings.first_content, timings.last_event) == (
+        1,
+        1,
+        1,
+        1,
+    )
 
 
 def test_finished_tool_calls_are_given_once() -> None:

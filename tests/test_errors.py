@@ -26,6 +26,7 @@ from deltawire import (
     ProviderError,
     ServerSentEvent,
     StreamEnd,
+    StreamTimeout,
     UpstreamError,
 )
 
@@ -70,6 +71,25 @@ ERRORS: list[tuple[DeltawireError, dict[str, Any], list[str]]] = [
         IncompleteStream(StreamEnd.TRUNCATED, completion=COMPLETION, offset=3456, events=12),
         {"end": StreamEnd.TRUNCATED, "completion": COMPLETION, "offset": 3456, "events": 12},
         ["TRUNCATED", "12 events", "3456 bytes", "`completion`", 'on_end="return"'],
+    ),
+    (
+        StreamTimeout("idle_timeout", 2.5, elapsed=7.25, completion=COMPLETION, offset=3456, events=12),
+        {
+            "deadline": "idle_timeout",
+            "seconds": 2.5,
+            "elapsed": 7.25,
+            "completion": COMPLETION,
+            "offset": 3456,
+            "events": 12,
+        },
+        [
+            "idle_timeout=2.5",
+            "7.25 s after",
+            "12 events",
+            "3456 bytes",
+            "`completion`",
+            "larger idle_timeout",
+        ],
     ),
     (
         CassetteError("tests/a.yaml", "line 12, column 3", "no YAML"),
@@ -148,7 +168,8 @@ def test_one_base_catches_all(error: DeltawireError, attributes: dict[str, Any],
     assert isinstance(error, DeltawireError)
     # What is not for whoever called wrongly: that is a TypeError, ValueError or RuntimeError of Python.
     assert isinstance(error, ValueError) == (type(error) is InvalidJSON)
-    assert not isinstance(error, (TypeError, RuntimeError, OSError))
+    assert not isinstance(error, (TypeError, RuntimeError))
+    assert isinstance(error, TimeoutError) == isinstance(error, OSError) == (type(error) is StreamTimeout)
 
 
 @pytest.mark.parametrize("make", [InvalidJSON, NotEventStream])
@@ -161,6 +182,14 @@ def test_a_preview_is_200_bytes_at_most(make: Callable[..., Any]) -> None:
 def test_values_that_nobody_gave_are_a_list_of_its_own(make: Callable[[], Any]) -> None:
     assert make().values == []
     assert make().values is not make().values
+
+
+@pytest.mark.parametrize("deadline", ["first_event_timeout", "idle_timeout", "total_timeout"])
+def test_a_timeout_of_a_stream_without_a_message_does_not_speak_of_one(deadline: str) -> None:
+    error = StreamTimeout(deadline, 2)
+    assert f"{deadline}=2" in str(error)
+    assert "completion" not in str(error)
+    assert error.completion is None
 
 
 def test_a_cassette_error_without_a_place_names_the_file() -> None:

@@ -401,3 +401,42 @@ def test_parameters_are_keywords_and_have_their_types(kwargs: dict[str, Any]) ->
         EventParser(**kwargs)
     with pytest.raises(TypeError):
         EventParser(100)  # type: ignore[call-arg]
+
+
+# Verbatim.
+
+VERBATIM = (
+    b"retry: 5\n\nevent: ping\r\n\r\nid: 1\r\rdata: x\n\n: c\n\n\nevent: message\ndata\n\n"
+    b"retry: x\n\nid: a\0\n\nevent: e\nevent\n\nid\n\ndata: y\n\nevent: cut"
+)
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 5, 8, 1000])
+def test_verbatim_gives_out_each_block_that_sets_something(size: int) -> None:
+    chunks = [VERBATIM[at : at + size] for at in range(0, len(VERBATIM), size)]
+    assert run(chunks, verbatim=True).events == [
+        reference.Event("", "", "", 5),
+        reference.Event("ping", "", "", None),
+        reference.Event("", "", "1", None),
+        reference.Event("", "x", "1", None),
+        reference.Event("message", "", "1", None),
+        reference.Event("", "y", "", None),
+    ]
+
+
+@every_vector
+def test_verbatim_adds_events_without_data_and_changes_no_other(case: dict[str, Any]) -> None:
+    body = b"".join(chunks_of(case))
+    usual, verbatim = EventParser(), EventParser(verbatim=True)
+    found = [event for event in verbatim.feed(body) if event.data]
+    named = [(event.event or "message", event.data, event.id, event.retry) for event in found]
+    expected = [event for event in usual.feed(body) if event.data]
+    assert named == [(event.event, event.data, event.id, event.retry) for event in expected]
+    assert (verbatim.last_event_id, verbatim.retry) == (usual.last_event_id, usual.retry)
+
+
+def test_verbatim_stays_after_a_reset() -> None:
+    parser = EventParser(verbatim=True)
+    for _ in range(2):
+        assert len(parser.feed(b"retry: 1\n\n")) == 1
+        parser.reset()

@@ -323,7 +323,7 @@ async def test_what_a_thread_reads_after_its_task_was_cancelled_is_not_lost() ->
 async def test_closing_a_file_does_not_wait_for_a_thread_that_reads_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("deltawire._stream._CLOSE_SECONDS", 0.01)
+    monkeypatch.setattr("deltawire._closing._CLOSE_SECONDS", 0.01)
     with pipe() as (reader, write):
         async with JSONStream(reader) as values:
             with pytest.raises(TimeoutError):

@@ -2,10 +2,12 @@
 
 A push object has `feed` and `close`; its Stream runs it over a source, with `for` and with `async for`.
 `EventParser` and `EventStream` give events, `JSONParser` and `JSONStream` their decoded data, `ChatParser`
-and `ChatStream` the typed chunks of a chat; `ChatAccumulator` assembles the message.
+and `ChatStream` the typed chunks of a chat; `ChatAccumulator` assembles the message. `encode_event`,
+`encode_comment` and `encode_error` write what the parsers read.
 """
 
-from deltawire._chat_stream import ChatStream, StreamTimings
+from deltawire._chat_reader import StreamTimings
+from deltawire._chat_stream import ChatStream
 from deltawire._native import (
     ChatAccumulator,
     ChatCompletion,
@@ -14,6 +16,7 @@ from deltawire._native import (
     ChatCompletionMessage,
     ChatCompletionTokenLogprob,
     ChatParser,
+    ChatRelay,
     Choice,
     ChoiceDelta,
     ChoiceDeltaToolCall,
@@ -32,6 +35,7 @@ from deltawire._native import (
     TopLogprob,
     __version__,
 )
+from deltawire.encoding import encode_comment, encode_error, encode_event
 from deltawire.errors import (
     CassetteError,
     DeltawireError,
@@ -39,6 +43,7 @@ from deltawire.errors import (
     InvalidJSON,
     LimitExceeded,
     NotEventStream,
+    StreamTimeout,
     UpstreamError,
 )
 from deltawire.streams import EventStream, JSONStream
@@ -53,6 +58,7 @@ __all__ = [
     "ChatCompletionMessage",
     "ChatCompletionTokenLogprob",
     "ChatParser",
+    "ChatRelay",
     "ChatStream",
     "Choice",
     "ChoiceDelta",
@@ -77,9 +83,13 @@ __all__ = [
     "ProviderError",
     "ServerSentEvent",
     "StreamEnd",
+    "StreamTimeout",
     "StreamTimings",
     "ToolCall",
     "TopLogprob",
     "UpstreamError",
     "__version__",
+    "encode_comment",
+    "encode_error",
+    "encode_event",
 ]

@@ -18,7 +18,9 @@ def main() -> NoReturn:
     except ModuleNotFoundError as error:
         if error.name == "yaml":
             reason = str(error)
-        elif error.name and error.name.partition(".")[0] in ("click", "rich"):
+        elif (library := (error.name or "").partition(".")[0]) in ("starlette", "uvicorn"):
+            reason = f"serve needs {library}: pip install 'deltawire[cli,replay,serve]'"
+        elif library in ("click", "rich"):
             reason = f"the command line needs {error.name}: pip install 'deltawire[cli,replay]'"
         else:
             raise

@@ -2,25 +2,31 @@
 
 A `ChatStream` is a `BaseStream` over a `ChatAccumulator`, which gives the chunks of each network chunk and
 adds them up in the same pass. What is added here: the verdict at the end, which is an exception if the stream
-was cut or the provider reported an error; timings; and readers that want only the text or only the message.
+was cut or the provider reported an error; the same verdict on the first event, before anything is taken; and
+readers that want only the text or only the message. Timings are the business of `_chat_reader`.
 """
 
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from contextlib import contextmanager, suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
+from deltawire._chat_reader import Reader
 from deltawire._content_type import aread_refused, read_refused, refusal
+from deltawire._deadlines import Deadlines
+from deltawire._first_event import FirstEvent
 from deltawire._native import ChatAccumulator, ChatCompletion, ChatCompletionChunk
 from deltawire._stream import _SYNC, BaseStream
-from deltawire.errors import PREVIEW_BYTES, IncompleteStream, NotEventStream, UpstreamError
+from deltawire._text_deltas import TextDeltas
+from deltawire.errors import IncompleteStream, InvalidJSON, LimitExceeded, NotEventStream, UpstreamError
 from deltawire.verdict import StreamEnd
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator
-    from typing import Self
+    from collections.abc import AsyncIterator, Callable, Generator, Iterator
 
+    from deltawire._chat_reader import StreamTimings
     from deltawire._native import CompletionUsage, ToolCall
     from deltawire._readers import Chunk
     from deltawire.sources import Opened
@@ -28,84 +34,6 @@ if TYPE_CHECKING:
 
 # An error document longer than this is not waited for.
 _MAX_DOCUMENT_BYTES = 64 * 1024
-
-
-@dataclass(slots=True)
-class StreamTimings:
-    """When things happened, in seconds since the stream was made; None for what has not happened.
-
-    Attributes:
-        first_byte: the first bytes of the source came.
-        first_event: the first chunk was complete.
-        first_content: the first chunk with text for the message was complete.
-        first_tool_call: the first chunk with a fragment of a tool call was complete.
-        last_event: the last chunk so far was complete.
-        longest_gap: the longest time between two network chunks that completed something, in seconds.
-    """
-
-    first_byte: float | None = None
-    first_event: float | None = None
-    first_content: float | None = None
-    first_tool_call: float | None = None
-    last_event: float | None = None
-    longest_gap: float | None = None
-
-
-class _Reader:
-    """The parser of a chat stream: an accumulator that gives chunks, and a clock."""
-
-    __slots__ = ("_begun", "_clock", "accumulator", "preview", "timings")
-
-    def __init__(self, accumulator: ChatAccumulator, clock: Callable[[], float]) -> None:
-        self.accumulator = accumulator
-        self.timings = StreamTimings()
-        self.preview = b""
-        self._clock = clock
-        self._begun = clock()
-
-    @property
-    def bytes(self) -> int:
-        return self.accumulator.bytes
-
-    @property
-    def events(self) -> int:
-        return self.accumulator.events
-
-    @property
-    def comments(self) -> int:
-        return self.accumulator.comments
-
-    @property
-    def malformed(self) -> int:
-        return self.accumulator.malformed
-
-    def feed(self, data: Chunk, /) -> list[ChatCompletionChunk]:
-        """Take the next bytes; the clock is read once."""
-        now = self._clock() - self._begun
-        if self.timings.first_byte is None and data:
-            self.timings.first_byte = now
-        if len(self.preview) < PREVIEW_BYTES:
-            self.preview += bytes(data[: PREVIEW_BYTES - len(self.preview)])
-        return self._timed(self.accumulator.feed_chunks(data), now)
-
-    def close(self) -> list[ChatCompletionChunk]:
-        """Take the end of the source."""
-        return self._timed(self.accumulator.close_chunks(), self._clock() - self._begun)
-
-    def _timed(self, chunks: list[ChatCompletionChunk], now: float) -> list[ChatCompletionChunk]:
-        if not chunks:
-            return chunks
-        timings = self.timings
-        if timings.first_event is None:
-            timings.first_event = now
-        if timings.last_event is not None:
-            timings.longest_gap = max(timings.longest_gap or 0.0, now - timings.last_event)
-        timings.last_event = now
-        if timings.first_content is None and self.accumulator.has_content:
-            timings.first_content = now
-        if timings.first_tool_call is None and self.accumulator.has_tool_calls:
-            timings.first_tool_call = now
-        return chunks
 
 
 class ChatStream(BaseStream[ChatCompletionChunk]):
@@ -143,16 +71,21 @@ class ChatStream(BaseStream[ChatCompletionChunk]):
         check_content_type: raise at the first read of an HTTP response whose content type is not
             `text/event-stream`: UpstreamError if its body is a JSON document with an error, of at most
             64 KiB, else NotEventStream. One without a content type is read.
-        clock: gives the time in seconds, for `timings`.
+        clock: gives the time in seconds, for `timings`. Deadlines go by the clock of the event loop.
+        first_event_timeout: as for `EventStream`, as the other deadlines. StreamTimeout has the partial
+            `completion`.
+        idle_timeout: as for `EventStream`.
+        total_timeout: as for `EventStream`.
+        comments_count_as_progress: as for `EventStream`.
 
     Raises:
-        TypeError: `source` is none, but bytes, text or a path.
-        ValueError: as for `ChatAccumulator`, or `on_end` is neither.
+        TypeError: as for `EventStream`.
+        ValueError: as for `ChatAccumulator`, `on_end` is neither, or a deadline is not above 0.
     """
 
-    __slots__ = ("_raises",)
+    __slots__ = ("_accumulator", "_merges", "_raises")
 
-    _parser: _Reader
+    _parser: Reader
 
     def __init__(
         self,
@@ -168,11 +101,17 @@ class ChatStream(BaseStream[ChatCompletionChunk]):
         id_factory: Callable[[], str] | None = None,
         check_content_type: bool = True,
         clock: Callable[[], float] = time.monotonic,
+        first_event_timeout: float | None = None,
+        idle_timeout: float | None = None,
+        total_timeout: float | None = None,
+        comments_count_as_progress: bool = False,
     ) -> None:
         if on_end not in ("raise", "return"):
             raise ValueError(f'on_end is "raise" or "return", not {on_end!r}')
         self._raises = on_end == "raise"
-        accumulator = ChatAccumulator(
+        self._merges = n == 1
+        self._accumulator = partial(
+            ChatAccumulator,
             n=n,
             errors=errors,
             max_message_size=max_message_size,
@@ -181,7 +120,9 @@ class ChatStream(BaseStream[ChatCompletionChunk]):
             max_event_size=max_event_size,
             id_factory=id_factory,
         )
-        super().__init__(source, _Reader(accumulator, clock), check_content_type=check_content_type)
+        reader = Reader(self._accumulator(), clock)
+        deadlines = Deadlines.of(first_event_timeout, idle_timeout, total_timeout, comments_count_as_progress)
+        super().__init__(source, reader, check_content_type=check_content_type, deadlines=deadlines)
 
     @property
     def completion(self) -> ChatCompletion:
@@ -220,9 +161,11 @@ class ChatStream(BaseStream[ChatCompletionChunk]):
     def text_deltas(self) -> TextDeltas:
         """Iterate over the pieces of text alone, with `for` or `async for`: the content of choice 0.
 
-        Chunks without text are taken and not given. Raises as the iteration over the stream does.
+        They are what the accumulator adds up, also from lists of parts, from a whole message in the place of
+        deltas, and with `n=1` from all choices. Chunks without text are taken and not given. Raises as the
+        iteration over the stream does.
         """
-        return TextDeltas(self)
+        return TextDeltas(self, merges=self._merges)
 
     def collect(self) -> Any:
         """Run to the end and return the completion.
@@ -243,19 +186,101 @@ class ChatStream(BaseStream[ChatCompletionChunk]):
             pass
         return self.completion
 
+    def prefetch(self, max_bytes: int = 64 * 1024) -> Any:
+        """Look at the first event, and return its chunk, which the iteration gives all the same.
+
+        A gateway that has not sent a status code yet can still ask another provider if the first thing to
+        come is an error. So this raises what the iteration is going to raise if the first event is an error
+        (UpstreamError), if it cannot be taken (InvalidJSON, LimitExceeded; the iteration raises them again),
+        or if there is none (IncompleteStream, NotEventStream, StreamTimeout, an exception of the source).
+        With `on_end="return"` the verdict is not raised; look at `error` and `end`.
+
+        Comments and events that say nothing are passed over. If after `max_bytes` bytes there is still no
+        event, or a stream of nothing but the sentinel has ended, this returns None. Nothing is lost: whatever
+        was read comes out of the iteration. Calling it again looks on where it stood, and says the same once
+        the first event was found.
+
+        Like `collect`, it returns an awaitable on a stream that is used with `async with`, whose source can
+        be read only so, or that has a deadline: `await stream.prefetch()`.
+
+        Args:
+            max_bytes: how many bytes to read before looking is given up; the network chunk that goes over it
+                is still read whole.
+
+        Raises:
+            RuntimeError: the iteration began before.
+            TypeError: `max_bytes` is no int.
+            ValueError: `max_bytes` is below 1.
+        """
+        if isinstance(max_bytes, bool) or not isinstance(max_bytes, int):
+            raise TypeError(f"max_bytes is an int, not {type(max_bytes).__name__}")
+        if max_bytes < 1:
+            raise ValueError(f"max_bytes is a number from 1 on, not {max_bytes}")
+        try:
+            self._open(_SYNC)
+        except (RuntimeError, TypeError):
+            return self._aprefetch(max_bytes)
+        look = self._look()
+        if not look.found or self._state == "held":
+            with suppress(StopIteration), self._put_back(look):
+                self._fill(self._looked(look, max_bytes))
+        return self._first(look)
+
+    async def _aprefetch(self, max_bytes: int) -> ChatCompletionChunk | None:
+        look = self._look()
+        if not look.found or self._state == "held":
+            with suppress(StopAsyncIteration), self._put_back(look):
+                await self._afill(self._looked(look, max_bytes))
+        return self._first(look)
+
+    def _look(self) -> FirstEvent:
+        reader = self._parser
+        if reader.look is None:
+            if self._state != "new":
+                raise RuntimeError("prefetch looks at the first event: call it before the iteration begins")
+            # What it assembles is not looked at, so it needs no ids.
+            reader.look = FirstEvent(self._accumulator(id_factory=None))
+        return reader.look
+
+    def _looked(self, look: FirstEvent, max_bytes: int) -> Callable[[], bool]:
+        at_most = self.bytes + max_bytes
+        return lambda: look.found or self.bytes >= at_most
+
+    @contextmanager
+    def _put_back(self, look: FirstEvent) -> Generator[None, None, None]:
+        """Leave it to the iteration to raise what cannot be taken; raise the first event all the same."""
+        try:
+            yield
+        except (InvalidJSON, LimitExceeded) as error:
+            self._held, self._state = error.with_traceback(None), "held"
+            if look.refused:
+                raise
+
+    def _first(self, look: FirstEvent) -> ChatCompletionChunk | None:
+        if look.error is not None and self._raises:
+            raise UpstreamError(look.error, completion=self.completion, status=self._status)
+        return look.chunk
+
+    @property
+    def _status(self) -> int | None:
+        return self._opened.status if self._opened is not None else None
+
+    def _partial(self) -> ChatCompletion:
+        return self.completion
+
     def _saw_sentinel(self) -> bool:
         return self._parser.accumulator.done
 
-    def _fill(self) -> Iterator[ChatCompletionChunk]:
+    def _fill(self, until: Callable[[], bool] | None = None) -> Iterator[ChatCompletionChunk]:
         try:
-            return super()._fill()
+            return super()._fill(until)
         except StopIteration:
             self._judge()
             raise
 
-    async def _afill(self) -> Iterator[ChatCompletionChunk]:
+    async def _afill(self, until: Callable[[], bool] | None = None) -> Iterator[ChatCompletionChunk]:
         try:
-            return await super()._afill()
+            return await super()._afill(until)
         except StopAsyncIteration:
             self._judge()
             raise
@@ -283,47 +308,14 @@ class ChatStream(BaseStream[ChatCompletionChunk]):
         end = self.end
         if not self._raises or end is None or end.is_complete:
             return
-        opened = self._opened
-        status = opened.status if opened is not None else None
         if end is StreamEnd.ERROR and self.error is not None:
-            raise UpstreamError(self.error, completion=self.completion, status=status)
+            raise UpstreamError(self.error, completion=self.completion, status=self._status)
         if end is StreamEnd.NOT_SSE:
-            content_type = opened.content_type if opened is not None else None
-            preview = self._parser.preview
+            content_type = self._opened.content_type if self._opened is not None else None
             raise NotEventStream(
-                status=status, content_type=content_type or "", preview=preview, completion=self.completion
+                status=self._status,
+                content_type=content_type or "",
+                preview=self._parser.preview,
+                completion=self.completion,
             )
         raise IncompleteStream(end, completion=self.completion, offset=self.bytes, events=self.events)
-
-
-class TextDeltas:
-    """The pieces of text of a chat stream. Made by `ChatStream.text_deltas`."""
-
-    __slots__ = ("_stream",)
-
-    def __init__(self, stream: ChatStream) -> None:
-        self._stream = stream
-
-    def __iter__(self) -> Self:
-        return self
-
-    def __next__(self) -> str:
-        while True:
-            if text := _text(next(self._stream)):
-                return text
-
-    def __aiter__(self) -> Self:
-        return self
-
-    async def __anext__(self) -> str:
-        while True:
-            if text := _text(await anext(self._stream)):
-                return text
-
-
-def _text(chunk: ChatCompletionChunk) -> str:
-    for choice in chunk.choices:
-        # Content may be a list of parts, whatever the types say.
-        if not choice.index and type(choice.delta.content) is str:
-            return choice.delta.content
-    return ""

@@ -24,6 +24,9 @@ Chunk: TypeAlias = bytes | bytearray | memoryview
 # What a read takes that has to name a number. It is an upper bound, no read waits for so much.
 READ_SIZE = 64 * 1024
 
+# The most HTTP chunks that one receive of a client can bring, of one byte each.
+_MOST_HTTP_CHUNKS = READ_SIZE // len(b"1\r\nx\r\n")
+
 # The exceptions of urllib3, and those of requests and niquests that stand for them.
 _OWN_NAMES = {
     "ProtocolError": "ChunkedEncodingError",
@@ -125,7 +128,8 @@ class Unwound:
     """The generators of httpx, which do not close those that they iterate over.
 
     Closing the outermost one leaves the others to the garbage collector: asyncio makes a task for each, trio
-    complains. A read that is cancelled at once passes through all of them.
+    complains. A read that is cancelled at once passes through all of them, once those that have to wait for
+    nothing are done: of what was received, each HTTP chunk is one.
     """
 
     __slots__ = ("_chunks",)
@@ -144,7 +148,9 @@ class Unwound:
             return  # in another task, which ends it with the connection
         with suppress(Exception), CancelScope(shield=True) as scope:
             scope.cancel()
-            await anext(self._chunks, None)
+            for _ in range(_MOST_HTTP_CHUNKS):
+                if await anext(self._chunks, None) is None:
+                    break
         await self._chunks.aclose()
 
 

@@ -2,12 +2,11 @@
 
 `BaseStream` owns every change of state between the first use and the close, for both sides, which differ
 only in how they wait for the next chunk: `_fill` and `_afill`. A subclass brings a parser and its
-properties. How a source is read is told in `sources`; whatever is about time belongs around the await of
-`_afill`.
+properties. How a source is read is told in `sources`, how long a read may take in `_deadlines`.
 
 The cost is one `_fill` for each network chunk, with one call into the parser. The items then come out of the
 list that it returned: `for` takes them at C speed, `async for` without awaiting anything. No cancel scope is
-entered to read.
+entered to read where there is no deadline.
 
 What holds on both sides:
 
@@ -16,13 +15,14 @@ What holds on both sides:
 - An error comes in its place, after all that was decoded before it. After an InvalidJSON, iterating on gives
   the rest.
 - A stream that was cut never looks complete: only the end of the source and the sentinel end the iteration.
+- A deadline comes in its place too, after all that was decoded; it closes the source.
 - One thread or task at a time; a second one gets a RuntimeError, and nothing is corrupted.
 """
 
 from __future__ import annotations
 
 import warnings
-from inspect import isawaitable
+from contextlib import suppress
 from itertools import chain
 from operator import length_hint
 from typing import TYPE_CHECKING, Any, Generic, Literal, Protocol, TypeAlias, TypeVar
@@ -31,22 +31,23 @@ import anyio
 from anyio.lowlevel import checkpoint
 
 from deltawire._batches import Batches, Pieces
+from deltawire._closing import aclose_all, close_all, drain
 from deltawire._content_type import aread_refused, read_refused, refusal
-from deltawire.errors import PREVIEW_BYTES, InvalidJSON, LimitExceeded
+from deltawire._deadlines import DeadlinePassed
+from deltawire.errors import PREVIEW_BYTES, InvalidJSON, LimitExceeded, StreamTimeout
 from deltawire.sources import check, is_closed, open_async, open_sync
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator, Callable, Iterator
     from types import TracebackType
     from typing import Self
 
+    from deltawire._deadlines import Deadlines
+    from deltawire._native import ChatCompletion
     from deltawire._readers import Chunk
     from deltawire.sources import Opened
 
 _T = TypeVar("_T")
-
-# How long closing may take in all, in seconds: a peer that does not answer must not hold up a cancelled task.
-_CLOSE_SECONDS = 1.0
 
 # What is to be done once the pending batch has come out:
 # new       nothing was read: check the content type, then read
@@ -65,6 +66,8 @@ _LEFT_OPEN = frozenset({"reading", "held", "resuming", "cut"})
 _Side: TypeAlias = Literal["`for` and `close()`", "`async for` and `aclose()`"]
 _SYNC: Literal["`for` and `close()`"] = "`for` and `close()`"
 _ASYNC: Literal["`async for` and `aclose()`"] = "`async for` and `aclose()`"
+
+_NO_DEADLINES = "a blocking read cannot be interrupted: with `for` use the timeouts of the client instead"
 
 
 class _Parser(Protocol[_T]):
@@ -93,9 +96,11 @@ class BaseStream(Generic[_T]):
     * NotEventStream at the first read, for an HTTP response of another content type;
     * anyio.BrokenResourceError, if an earlier read failed, or was cancelled where that finishes the source (a
       generator, a response of httpx): what follows would pass for the end of the stream;
+    * StreamTimeout, if a deadline passed; the stream is closed then;
     * anyio.ClosedResourceError, if the stream was closed;
     * RuntimeError, if another task or thread is reading it, or if it is used from the other side;
-    * TypeError, if the source cannot be read from this side, or gives something other than bytes.
+    * TypeError, if the source cannot be read from this side, or gives something other than bytes; or if a
+      stream with a deadline is used with `for`.
     """
 
     __slots__ = (
@@ -103,6 +108,8 @@ class BaseStream(Generic[_T]):
         "_at_end",
         "_checks_type",
         "_closed",
+        "_deadlines",
+        "_drained",
         "_held",
         "_opened",
         "_parser",
@@ -113,7 +120,14 @@ class BaseStream(Generic[_T]):
         "_turn",
     )
 
-    def __init__(self, source: Any, parser: _Parser[_T], *, check_content_type: bool) -> None:
+    def __init__(
+        self,
+        source: Any,
+        parser: _Parser[_T],
+        *,
+        check_content_type: bool,
+        deadlines: Deadlines | None = None,
+    ) -> None:
         self._state: _State = "new"
         check(source)
         self._source = source
@@ -131,6 +145,14 @@ class BaseStream(Generic[_T]):
         self._closed = False
         # Who takes the token may read and parse. To take it out of a list is one step, also between threads.
         self._turn = [None]
+        # What is left behind the sentinel is read once at most.
+        self._drained = False
+        self._deadlines = deadlines
+        if deadlines is not None:
+            try:
+                self._open(_ASYNC)  # the only side where they hold; what cannot be read there is told now
+            except TypeError as error:
+                raise TypeError(f"{error}; {_NO_DEADLINES}") from None
 
     def __iter__(self) -> Iterator[_T]:
         """Iterate over the items."""
@@ -180,7 +202,11 @@ class BaseStream(Generic[_T]):
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         try:
-            await self.aclose()
+            try:
+                if kind is None and self._state == "ended" and not self._closed:
+                    await self._drain(self._open(_ASYNC))
+            finally:
+                await self.aclose()
         except Exception:
             if error is None:
                 raise
@@ -198,14 +224,7 @@ class BaseStream(Generic[_T]):
         self._take_turn()
         self._turn.append(None)
         self._forget()
-        failures = []
-        for close in opened.closers:
-            try:
-                close()
-            except BaseException as error:
-                failures.append(error)
-        if failures:
-            raise failures[0]
+        close_all(opened.closers)
 
     async def aclose(self) -> None:
         """Close the source, in at most a second, cancelled or not. Iterating on raises ClosedResourceError.
@@ -219,18 +238,7 @@ class BaseStream(Generic[_T]):
             return
         opened = self._open(_ASYNC)
         self._forget()
-        failures = []
-        for close in opened.closers:
-            try:
-                # Each has its share: the connection is closed even where the iterator over it hangs.
-                with anyio.move_on_after(_CLOSE_SECONDS / len(opened.closers), shield=True):
-                    result = close()
-                    if isawaitable(result):
-                        await result
-            except BaseException as error:
-                failures.append(error)
-        if failures:
-            raise failures[0]
+        await aclose_all(opened.closers)
 
     def __del__(self) -> None:
         # There is no state if the parser refused its arguments. On the sync side reference counting closes.
@@ -281,8 +289,15 @@ class BaseStream(Generic[_T]):
         if body is not None:
             raise refusal(opened, body)
 
-    def _fill(self) -> Iterator[_T]:
-        """Return the pending batch; read if there is none. StopIteration is the end of the stream."""
+    def _partial(self) -> ChatCompletion | None:
+        """Return the part of a message that came, for an exception."""
+        return None
+
+    def _fill(self, until: Callable[[], bool] | None = None) -> Iterator[_T]:
+        """Return the pending batch; read if there is none. StopIteration is the end of the stream.
+
+        `until` is asked after each read that completed nothing; if it says so, the batch is empty.
+        """
         self._take_turn()
         try:
             opened = self._open(_SYNC)
@@ -307,12 +322,17 @@ class BaseStream(Generic[_T]):
                 if batch := self._parse(chunk):
                     self._pending = iter(batch)
                     return self._pending
+                if until is not None and until():
+                    return self._pending
             raise StopIteration
         finally:
             self._turn.append(None)
 
-    async def _afill(self) -> Iterator[_T]:
-        """Return the pending batch; read if there is none. StopAsyncIteration is the end of the stream."""
+    async def _afill(self, until: Callable[[], bool] | None = None) -> Iterator[_T]:
+        """Return the pending batch; read if there is none. StopAsyncIteration is the end of the stream.
+
+        `until` is asked after each read that completed nothing; if it says so, the batch is empty.
+        """
         self._take_turn()
         try:
             opened = self._open(_ASYNC)
@@ -328,9 +348,16 @@ class BaseStream(Generic[_T]):
                     if opened.polled:
                         await checkpoint()
                     try:
-                        chunk = await opened.chunks.__anext__()
+                        if self._deadlines is None:
+                            chunk = await opened.chunks.__anext__()
+                        else:
+                            chunk = await self._deadlines.read(opened, self._parser)
                     except StopAsyncIteration:
                         self._source_ended()
+                    except DeadlinePassed as passed:
+                        with suppress(Exception):
+                            await self.aclose()
+                        raise self._timed_out(passed) from None
                     except BaseException as error:
                         self._read_failed(opened, error)
                         raise
@@ -341,9 +368,29 @@ class BaseStream(Generic[_T]):
                 if batch := self._parse(chunk):
                     self._pending = iter(batch)
                     return self._pending
+                if until is not None and until():
+                    return self._pending
+            await self._drain(opened)
             raise StopAsyncIteration
         finally:
             self._turn.append(None)
+
+    async def _drain(self, opened: Opened[AsyncIterator[Chunk]]) -> None:
+        """Read what is left behind the sentinel, if that lets the client use its connection again."""
+        if opened.keeps_connection and not self._drained and not self._at_end:
+            self._drained = True
+            if not is_closed(self._source):
+                await drain(opened.chunks)
+
+    def _timed_out(self, passed: DeadlinePassed) -> StreamTimeout:
+        return StreamTimeout(
+            passed.deadline,
+            passed.seconds,
+            elapsed=passed.elapsed,
+            completion=self._partial(),
+            offset=self.bytes,
+            events=self.events,
+        )
 
     def _open(self, side: _Side) -> Opened[Any]:
         """Open the source on first use, and hold to that side."""
@@ -353,6 +400,8 @@ class BaseStream(Generic[_T]):
             self._opened = open_sync(self._source) if side is _SYNC else open_async(self._source)
             self._side = side
         elif self._side is not side:
+            if self._deadlines is not None:
+                raise TypeError(f"this stream has a deadline; {_NO_DEADLINES}")
             raise RuntimeError(
                 f"this stream is used with {self._side}: its first use decided, go on with these"
             )

@@ -1,7 +1,8 @@
-"""The command line: `replay` for recorded streams, `events` for a single body.
+"""The command line: `replay` for recorded streams, `events` for a single body, `serve` for a stand-in.
 
 Here are the commands, their options and what they read. What `replay` knows of a stream is in `_report`, how
-it looks on a terminal in `_show`, where it writes completions in `_completions`.
+it looks on a terminal in `_show`, where it writes completions in `_completions`. What `serve` answers is in
+`standin`, which is imported with its libraries when the command runs.
 
 Data goes to stdout, all else to stderr. Bad input is one line and exit code 2, made in `run`; the words
 are those of the exceptions.
@@ -24,6 +25,7 @@ import orjson
 
 from deltawire import CassetteError, EventParser, LimitExceeded, __version__, cassettes
 from deltawire._completions import stems, write
+from deltawire._faults import FAULTS
 from deltawire._report import Report, describe, describe_error, parse_seconds, summarise
 from deltawire._show import clean, is_terminal, print_reports
 
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
     import rich.progress
 
     from deltawire import ChatCompletion, ServerSentEvent
+    from deltawire._faults import Fault, Pace
     from deltawire.cassettes import Split
 
 SUFFIXES = (".yaml", ".yml", ".json")
@@ -52,6 +55,15 @@ def to_split(text: str) -> Split:
     if re.fullmatch("0*[1-9][0-9]{0,17}", text):
         return int(text)
     raise click.BadParameter("give event, line, random or a number of bytes")
+
+
+def to_pace(text: str) -> Pace:
+    """Read a `standin.Pace` as it is written on the command line."""
+    if text == "recorded":
+        return text  # type: ignore[return-value]
+    if re.fullmatch(r"[0-9]{1,9}(\.[0-9]*)?|\.[0-9]+", text):
+        return float(text)
+    raise click.BadParameter("give recorded or a number of seconds")
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
@@ -152,6 +164,90 @@ def events(file: str) -> None:
         say(f"{source} ends within an event, which is not shown")
     elif parser.bytes and not (parser.events or parser.comments or parser.retry or parser.last_event_id):
         raise InputError(f"{source}: no event in {parser.bytes:,} bytes; is it the body of an event stream?")
+
+
+@cli.command(short_help="Answer chats from recorded streams, as a provider would, well or badly.")
+@click.argument("paths", metavar="PATH...", nargs=-1, required=True)
+@click.option("--host", default="127.0.0.1", help="Where to listen.")
+@click.option("--port", type=click.IntRange(0, 65535), default=8000, help="Where to listen; 0 is any.")
+@click.option(
+    "--split",
+    type=to_split,
+    default="event",
+    metavar="event|line|random|N",
+    help="Send a stream in HTTP chunks of one event, one line, random size, or N bytes.",
+)
+@click.option(
+    "--pace",
+    type=to_pace,
+    default="0",
+    metavar="SECONDS|recorded",
+    help="Wait so long from chunk to chunk, or as long as it took when it was recorded.",
+)
+@click.option("--fault", type=click.Choice(FAULTS), help="What goes wrong with each response.")
+@click.option(
+    "--fault-after",
+    type=click.IntRange(min=0),
+    metavar="N",
+    help="Let N whole events come first.  [default: half of them]",
+)
+@click.option(
+    "--slow-start",
+    type=click.FloatRange(0, 3600),
+    default=5.0,
+    metavar="SECONDS",
+    help="How long the fault slow-start waits.",
+)
+def serve(
+    paths: tuple[str, ...],
+    host: str,
+    port: int,
+    split: Split,
+    pace: Pace,
+    fault: Fault | None,
+    fault_after: int | None,
+    slow_start: float,
+) -> None:
+    r"""Answer chats from recorded streams, as a provider would, so that a gateway can be tried without one.
+
+    POST /v1/chat/completions is answered from the cassettes in PATH, as for replay. A request picks its
+    recording by the header X-Cassette, or by naming it as its model; else those of its model take turns, or
+    if none was recorded with it, all. GET /v1/models lists the names. Without "stream": true the answer is
+    the assembled completion.
+
+    \b
+    The faults:
+      cut         the connection ends within an event
+      reset       the same, with a TCP reset
+      stall       nothing more comes, and the connection stays open
+      error       an event with an error comes, and the body ends
+      html        a page of HTML comes, with status 200
+      slow-start  the head comes at once, the body after a while
+      malformed   an event comes that is no JSON, then the others
+
+    A request chooses one for itself by the header X-Fault, none for none. Ctrl-C ends it.
+    """
+    from deltawire import _serve, standin
+
+    files = find_cassettes(paths)
+    try:
+        made = standin.recordings(map(cassettes.load, files))
+        app = standin.create_app(
+            made, split=split, pace=pace, fault=fault, fault_after=fault_after, slow_start=slow_start
+        )
+    except ValueError as error:
+        raise InputError(f"{', '.join(paths)}: {error}") from None
+    try:
+        listener = _serve.listen(host, port)
+    except OSError as error:
+        # Not its own text, which repeats the address; the numbers of name resolution are negative.
+        why = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
+        raise InputError(f"cannot listen on port {port} of {host}: {why}; choose another") from None
+    with listener:
+        name = f"[{host}]" if ":" in host else host
+        url = f"http://{name}:{listener.getsockname()[1]}/v1"
+        noun = "recording" if len(made) == 1 else "recordings"
+        _serve.run(app, listener, lambda: say(f"serving {len(made)} {noun} at {url} until Ctrl-C"))
 
 
 def find_cassettes(paths: Iterable[str]) -> list[str]:

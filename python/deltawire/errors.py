@@ -31,6 +31,7 @@ class DeltawireError(Exception):
 
 def _rebuild(cls: type[DeltawireError], args: tuple[Any, ...], state: dict[str, Any]) -> DeltawireError:
     error = cls.__new__(cls, *args)
+    error.args = args  # OSError takes them in its `__init__`
     error.__dict__.update(state)
     return error
 
@@ -200,6 +201,46 @@ class IncompleteStream(DeltawireError):
             f'came is in `completion`; ask again, or pass on_end="return" to take it'
         )
         self.end = end
+        self.completion = completion
+        self.offset = offset
+        self.events = events
+
+
+class StreamTimeout(DeltawireError, TimeoutError):
+    """A deadline of a stream passed, after everything that was decoded came out. The source is closed.
+
+    Attributes:
+        deadline: which: `"first_event_timeout"`, `"idle_timeout"` or `"total_timeout"`.
+        seconds: what it is set to.
+        elapsed: the seconds from the first read until it passed.
+        completion: of a chat stream, the message as far as it had come; else None. A tool call in it may be
+            incomplete: do not run it.
+        offset: how many bytes of the stream had come.
+        events: how many events had come.
+    """
+
+    def __init__(
+        self,
+        deadline: str,
+        seconds: float,
+        *,
+        elapsed: float = 0.0,
+        completion: ChatCompletion | None = None,
+        offset: int = 0,
+        events: int = 0,
+    ) -> None:
+        what = {
+            "first_event_timeout": f"no event came within {seconds:g} s",
+            "idle_timeout": f"no event came for {seconds:g} s",
+        }.get(deadline, f"the stream took longer than {seconds:g} s")
+        part = "the part that came is in `completion`; " if completion is not None else ""
+        super().__init__(
+            f"{what}: {deadline}={seconds:g} passed {elapsed:.3g} s after the first read, after {events} "
+            f"events and {offset} bytes; {part}ask again, or pass a larger {deadline} to wait longer"
+        )
+        self.deadline = deadline
+        self.seconds = seconds
+        self.elapsed = elapsed
         self.completion = completion
         self.offset = offset
         self.events = events

@@ -47,6 +47,8 @@ class Opened(Generic[_Chunks]):
         polled: whether reading never waits, so that an async stream has to let others run by itself.
         status: the HTTP status of a response.
         content_type: the Content-Type header of a response, `""` without one; None if this is no response.
+        keeps_connection: whether the client can use the connection again once the body was read to its end,
+            and not before: a response of HTTP/1.1, unless the server closes.
     """
 
     chunks: _Chunks
@@ -55,6 +57,7 @@ class Opened(Generic[_Chunks]):
     polled: bool = False
     status: int | None = None
     content_type: str | None = None
+    keeps_connection: bool = False
 
 
 def check(source: Any) -> None:
@@ -196,13 +199,16 @@ def _closers(source: Any, chunks: Any, names: tuple[str, ...]) -> tuple[Callable
     return tuple(method for method in found if method is not None)
 
 
-def _http(source: Any) -> tuple[int | None, str | None]:
-    """Look up the status and the content type of an HTTP response."""
+def _http(source: Any) -> tuple[int | None, str | None, bool]:
+    """Look up the status and the content type of an HTTP response, and whether the connection is kept."""
     get_header = getattr(getattr(source, "headers", None), "get", None)
     if get_header is None:
-        return None, None
+        return None, None, False
     status = getattr(source, "status_code", None) or getattr(source, "status", None)
-    return status, get_header("content-type") or ""
+    # As httpx, urllib3 (and niquests, whose own is one of these) and aiohttp write it.
+    version = getattr(source, "http_version", None) or getattr(source, "version", None)
+    is_kept = version in ("HTTP/1.1", 11, (1, 1)) and "close" not in (get_header("connection") or "").lower()
+    return status, get_header("content-type") or "", is_kept
 
 
 def _name(source: Any) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
+from deltawire._deadlines import Deadlines
 from deltawire._native import EventParser, JSONParser, ServerSentEvent
 from deltawire._stream import BaseStream
 
@@ -37,10 +38,20 @@ class EventStream(BaseStream[ServerSentEvent]):
         last_event_id: the last event ID string to begin with, after a reconnection.
         check_content_type: raise NotEventStream at the first read of an HTTP response whose content type is
             not `text/event-stream`. One without a content type is read.
+        first_event_timeout: how long to wait for the first event, in seconds from the first read; comments
+            are no event. Deadlines hold for `async for` alone; each raises StreamTimeout and closes the
+            source.
+        idle_timeout: how long to wait for the source without progress, in seconds. Progress is an event
+            with data, not a part of one; the time that the consumer takes does not count. Until the first
+            event `first_event_timeout` stands in for it, if that is set.
+        total_timeout: how long the stream may take, in seconds from the first read to its end, the
+            consumer's time included.
+        comments_count_as_progress: comments are progress too, but still no first event.
 
     Raises:
-        TypeError: `source` is none, but bytes, text or a path.
-        ValueError: as for `EventParser`.
+        TypeError: `source` is none, but bytes, text or a path; a deadline is no number, or `source` comes
+            from a blocking client and there is one.
+        ValueError: as for `EventParser`; a deadline is not above 0.
     """
 
     __slots__ = ()
@@ -54,9 +65,14 @@ class EventStream(BaseStream[ServerSentEvent]):
         max_event_size: int = _MAX_EVENT_SIZE,
         last_event_id: str = "",
         check_content_type: bool = True,
+        first_event_timeout: float | None = None,
+        idle_timeout: float | None = None,
+        total_timeout: float | None = None,
+        comments_count_as_progress: bool = False,
     ) -> None:
         parser = EventParser(max_event_size=max_event_size, last_event_id=last_event_id)
-        super().__init__(source, parser, check_content_type=check_content_type)
+        deadlines = Deadlines.of(first_event_timeout, idle_timeout, total_timeout, comments_count_as_progress)
+        super().__init__(source, parser, check_content_type=check_content_type, deadlines=deadlines)
 
     @property
     def last_event_id(self) -> str:
@@ -89,10 +105,14 @@ class JSONStream(BaseStream[_T]):
             before it, and iterating on gives the rest; `"skip"` counts it in `malformed`.
         max_event_size: the largest event in bytes, as for `EventParser`.
         check_content_type: as for `EventStream`.
+        first_event_timeout: as for `EventStream`.
+        idle_timeout: as for `EventStream`.
+        total_timeout: as for `EventStream`.
+        comments_count_as_progress: as for `EventStream`.
 
     Raises:
-        TypeError: `source` is none, but bytes, text or a path.
-        ValueError: as for `JSONParser`.
+        TypeError: as for `EventStream`.
+        ValueError: as for `JSONParser`; a deadline is not above 0.
     """
 
     __slots__ = ()
@@ -109,6 +129,10 @@ class JSONStream(BaseStream[_T]):
         errors: Literal["strict", "skip"] = "strict",
         max_event_size: int = _MAX_EVENT_SIZE,
         check_content_type: bool = True,
+        first_event_timeout: float | None = None,
+        idle_timeout: float | None = None,
+        total_timeout: float | None = None,
+        comments_count_as_progress: bool = False,
     ) -> None: ...
     @overload
     def __init__(
@@ -120,6 +144,10 @@ class JSONStream(BaseStream[_T]):
         errors: Literal["strict", "skip"] = "strict",
         max_event_size: int = _MAX_EVENT_SIZE,
         check_content_type: bool = True,
+        first_event_timeout: float | None = None,
+        idle_timeout: float | None = None,
+        total_timeout: float | None = None,
+        comments_count_as_progress: bool = False,
     ) -> None: ...
     def __init__(
         self,
@@ -130,11 +158,16 @@ class JSONStream(BaseStream[_T]):
         errors: Literal["strict", "skip"] = "strict",
         max_event_size: int = _MAX_EVENT_SIZE,
         check_content_type: bool = True,
+        first_event_timeout: float | None = None,
+        idle_timeout: float | None = None,
+        total_timeout: float | None = None,
+        comments_count_as_progress: bool = False,
     ) -> None:
         parser: JSONParser[Any] = JSONParser(
             loads=loads, done=done, errors=errors, max_event_size=max_event_size
         )
-        super().__init__(source, parser, check_content_type=check_content_type)
+        deadlines = Deadlines.of(first_event_timeout, idle_timeout, total_timeout, comments_count_as_progress)
+        super().__init__(source, parser, check_content_type=check_content_type, deadlines=deadlines)
 
     @property
     def done(self) -> bool:

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs, reason = "tests may fail")]
 
 use deltawire_core::chat::Limits;
-use deltawire_core::json::{Document, Invalid, Reader, Scalar, Value};
+use deltawire_core::json::{Document, Invalid, Read, Reader, Scalar, Value};
 use deltawire_core::stream::ChatReader;
 use proptest::prelude::*;
 
@@ -31,7 +31,7 @@ fn same(reader: &mut Reader, text: &str) -> Result<(), TestCaseError> {
 }
 
 fn read(reader: &mut Reader, text: &str) -> Result<(), Invalid> {
-    if let Some(fit) = reader.read(text)? {
+    if let Read::Like(fit) = reader.read(text)? {
         assert_eq!(fit.len, text.len());
         reader.expand(fit);
     }
@@ -227,7 +227,7 @@ fn chunk_of(created: u32, content: &str) -> String {
 
 /// What stands in the gaps, if the text is like an earlier one.
 fn gaps(reader: &mut Reader, text: &str) -> Option<Vec<String>> {
-    let fit = reader.read(text).unwrap()?;
+    let Read::Like(fit) = reader.read(text).unwrap() else { return None };
     let alike = reader.alike(fit, text.as_bytes());
     let count = alike.gaps().len();
     let scalar = |gap| match alike.scalar(gap).unwrap() {
@@ -252,7 +252,10 @@ fn what_varies_becomes_a_gap_and_only_that() {
 #[test]
 fn a_text_repeats_if_the_one_before_it_was_of_the_same_template() {
     let mut reader = Reader::default();
-    let mut repeats = |text: &str| reader.read(text).unwrap().map(|fit| fit.repeats);
+    let mut repeats = |text: &str| match reader.read(text).unwrap() {
+        Read::Like(fit) => Some(fit.repeats),
+        Read::Parsed(_) => None,
+    };
     assert_eq!(repeats(&chunk_of(1, "a")), None);
     assert_eq!(repeats(&chunk_of(1, "b")), Some(true));
     assert_eq!(repeats("{\"other\":1}"), None);

@@ -4,8 +4,8 @@
 use std::collections::VecDeque;
 
 use deltawire_core::LimitExceeded;
-use deltawire_core::json::{Alike, Kind};
-use deltawire_core::stream::{ChatReader, ChunkParser, Like, Malformed, Step};
+use deltawire_core::json::{Kind, Read};
+use deltawire_core::stream::{ChatReader, ChunkParser, Lone, Malformed, Step};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList};
 
@@ -108,41 +108,51 @@ impl ChatParser {
 /// A core object that takes a chunk of the stream apart step by step.
 pub trait Steps {
     fn begin(&mut self, chunk: &[u8]);
-    fn next_like<'c>(&mut self, rest: &mut &'c [u8]) -> Result<Option<Like<'c>>, LimitExceeded>;
-    fn alike<'a>(&'a self, like: &Like<'a>) -> Alike<'a>;
+    fn next_lone<'c>(&mut self, rest: &mut &'c [u8]) -> Result<Option<Lone<'c>>, LimitExceeded>;
     fn next_step<'p, 'c: 'p>(&'p mut self, rest: &mut &'c [u8]) -> Result<Option<Step<'p>>, LimitExceeded>;
+    /// Where the chunks come from.
+    fn chunks(&self) -> &ChunkParser;
 }
 
-macro_rules! steps {
-    ($Core:ty, |$core:ident, $rest:ident| $next_like:expr) => {
-        impl Steps for $Core {
-            fn begin(&mut self, chunk: &[u8]) {
-                self.begin(chunk);
-            }
+impl Steps for ChunkParser {
+    fn begin(&mut self, chunk: &[u8]) {
+        self.begin(chunk);
+    }
 
-            #[inline]
-            fn next_like<'c>(&mut self, $rest: &mut &'c [u8]) -> Result<Option<Like<'c>>, LimitExceeded> {
-                let $core = self;
-                $next_like
-            }
+    #[inline]
+    fn next_lone<'c>(&mut self, rest: &mut &'c [u8]) -> Result<Option<Lone<'c>>, LimitExceeded> {
+        Ok(self.next_lone(rest))
+    }
 
-            #[inline]
-            fn alike<'a>(&'a self, like: &Like<'a>) -> Alike<'a> {
-                self.alike(like)
-            }
+    fn next_step<'p, 'c: 'p>(&'p mut self, rest: &mut &'c [u8]) -> Result<Option<Step<'p>>, LimitExceeded> {
+        self.next_step(rest)
+    }
 
-            fn next_step<'p, 'c: 'p>(
-                &'p mut self,
-                rest: &mut &'c [u8],
-            ) -> Result<Option<Step<'p>>, LimitExceeded> {
-                self.next_step(rest)
-            }
-        }
-    };
+    #[inline]
+    fn chunks(&self) -> &ChunkParser {
+        self
+    }
 }
 
-steps!(ChunkParser, |core, rest| Ok(core.next_like(rest)));
-steps!(ChatReader, |core, rest| core.next_like(rest));
+impl Steps for ChatReader {
+    fn begin(&mut self, chunk: &[u8]) {
+        self.begin(chunk);
+    }
+
+    #[inline]
+    fn next_lone<'c>(&mut self, rest: &mut &'c [u8]) -> Result<Option<Lone<'c>>, LimitExceeded> {
+        self.next_lone(rest)
+    }
+
+    fn next_step<'p, 'c: 'p>(&'p mut self, rest: &mut &'c [u8]) -> Result<Option<Step<'p>>, LimitExceeded> {
+        self.next_step(rest)
+    }
+
+    #[inline]
+    fn chunks(&self) -> &ChunkParser {
+        self.chunks()
+    }
+}
 
 /// The loop over a chunk of the stream. After an exception it goes on where it was.
 pub struct Reading {
@@ -218,10 +228,20 @@ impl Reading {
         }
         let mut rest = &bytes[start..];
         loop {
-            while let Some(like) = core.next_like(&mut rest)? {
+            while let Some(lone) = core.next_lone(&mut rest)? {
                 if wanted {
-                    let json = PyBytes::new(py, like.event.data);
-                    self.found.push(self.shapes.like(&CHUNK, &json, core.alike(&like))?.unbind());
+                    let json = PyBytes::new(py, lone.event.data);
+                    let made = if let Some(alike) = core.chunks().alike(&lone) {
+                        self.shapes.like(&CHUNK, &json, alike)
+                    } else if let (Read::Parsed(learned), Some(value)) =
+                        (lone.read, core.chunks().value(&lone))
+                    {
+                        let text = Text { json: &json, sent: None, alike: None, calls: VecDeque::new() };
+                        self.shapes.learn(&CHUNK, value, learned, text)
+                    } else {
+                        continue;
+                    };
+                    self.found.push(made?.unbind());
                 }
             }
             match core.next_step(&mut rest)? {

@@ -17,6 +17,8 @@ pub struct EventParser {
     core: sse::EventParser,
     initial_id: Box<str>,
     closed: bool,
+    /// What the type of an event is that names none.
+    default_type: Py<PyString>,
     recent_event: Recent,
     recent_id: Recent,
 }
@@ -24,23 +26,26 @@ pub struct EventParser {
 #[pymethods]
 impl EventParser {
     #[new]
-    #[pyo3(signature = (*, max_event_size = 33_554_432, last_event_id = String::new()), text_signature = "(*, max_event_size=33554432, last_event_id='')")]
+    #[pyo3(signature = (*, max_event_size = 33_554_432, last_event_id = String::new(), verbatim = false), text_signature = "(*, max_event_size=33554432, last_event_id='', verbatim=False)")]
     fn new(
         py: Python<'_>,
         #[pyo3(from_py_with = borrow::size)] max_event_size: usize,
         last_event_id: String,
+        verbatim: bool,
     ) -> PyResult<Self> {
         if last_event_id.contains(['\0', '\r', '\n']) {
             return Err(PyValueError::new_err(
                 "last_event_id holds NUL, CR or LF: no stream can have set it",
             ));
         }
+        let core = sse::EventParser::new(max_event_size, last_event_id.as_bytes());
         Ok(Self {
-            core: sse::EventParser::new(max_event_size, last_event_id.as_bytes()),
+            core: if verbatim { core.with_dataless_events() } else { core },
             recent_event: Recent::new(py, b"message")?,
             recent_id: Recent::new(py, last_event_id.as_bytes())?,
             initial_id: last_event_id.into_boxed_str(),
             closed: false,
+            default_type: if verbatim { intern!(py, "") } else { intern!(py, "message") }.clone().unbind(),
         })
     }
 
@@ -113,7 +118,7 @@ impl EventParser {
                 Ok(Some(event)) => {
                     let event = ServerSentEvent {
                         event: if event.event.is_empty() {
-                            intern!(py, "message").clone().unbind()
+                            self.default_type.clone_ref(py)
                         } else {
                             self.recent_event.get(py, event.event)?
                         },

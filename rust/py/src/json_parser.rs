@@ -3,11 +3,11 @@
 //! The parser stays borrowed while `loads` runs, so a `loads` that feeds its own parser gets a `RuntimeError`
 //! instead of a torn state. Where `loads` raises, the place in the chunk is kept and the next call goes on
 //! from there: nothing is decoded twice, nothing is lost, and a chunk full of broken events costs no more
-//! than its length.
+//! than its length. Data that is like an earlier one is not for orjson: its dict is a copy (`shape`).
 
 use std::collections::VecDeque;
 
-use deltawire_core::stream::{Data, DataParser};
+use deltawire_core::stream::{Data, ValueParser};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
@@ -16,6 +16,7 @@ use pyo3::types::{PyBytes, PyList, PyMemoryView, PySlice, PyString};
 
 use crate::borrow;
 use crate::errors::{self, Refused};
+use crate::shape::Shapes;
 
 /// From this size on, orjson gets a view of the fed bytes instead of a copy. Making a view costs about as much
 /// as copying 10 KiB; `benches/test_view.py` measures both.
@@ -24,7 +25,8 @@ const VIEW_FROM: usize = 16 * 1024;
 /// Decodes the data of each event.
 #[pyclass(generic, module = "deltawire")]
 pub struct JSONParser {
-    core: DataParser,
+    core: ValueParser,
+    shapes: Shapes,
     /// None stands for orjson's.
     loads: Option<Py<PyAny>>,
     skip: bool,
@@ -62,7 +64,8 @@ impl JSONParser {
             )));
         }
         Ok(Self {
-            core: DataParser::new(max_event_size, done),
+            core: ValueParser::new(max_event_size, done, loads.is_none()),
+            shapes: Shapes::default(),
             loads,
             skip: borrow::skips(errors)?,
             closed: false,
@@ -95,6 +98,7 @@ impl JSONParser {
     fn reset(slf: &Bound<'_, Self>) -> PyResult<()> {
         let mut parser = borrow::exclusively(slf)?;
         parser.core.reset();
+        parser.shapes.clear();
         parser.closed = false;
         parser.malformed = 0;
         parser.backlog.clear();
@@ -104,27 +108,27 @@ impl JSONParser {
 
     #[getter]
     fn done(&self) -> bool {
-        self.core.is_done()
+        self.core.data().is_done()
     }
 
     #[getter]
     fn pending_bytes(&self) -> usize {
-        self.core.events().pending_bytes()
+        self.core.data().events().pending_bytes()
     }
 
     #[getter]
     fn bytes(&self) -> u64 {
-        self.core.events().bytes()
+        self.core.data().events().bytes()
     }
 
     #[getter]
     fn events(&self) -> u64 {
-        self.core.events().events()
+        self.core.data().events().events()
     }
 
     #[getter]
     fn comments(&self) -> u64 {
-        self.core.events().comments()
+        self.core.data().events().comments()
     }
 
     #[getter]
@@ -171,6 +175,11 @@ impl JSONParser {
         let bytes = chunk.as_bytes();
         let mut rest = &bytes[start..];
         loop {
+            while let Some(lone) = self.core.next_like(&mut rest) {
+                if let Some(alike) = self.core.alike(&lone) {
+                    self.decoded.push(self.shapes.decode(py, alike)?.unbind());
+                }
+            }
             let event = match self.core.next_data(&mut rest) {
                 Ok(Some(Data::Payload(event))) => event,
                 Ok(Some(Data::Nothing | Data::Done)) => continue,

@@ -3,16 +3,16 @@
 //! A text is first translated, by the tables of `class`, into a shape: a list of steps that make its objects, each
 //! in front of those that make its fields. Then the steps are run. The next text of the same template (see the
 //! core's `json/template`) has the same shape but for what stands in the gaps, so for it the steps are just run
-//! again: strings and numbers that do not change are made once, and given to each chunk. Containers are made anew
-//! each time, since a list or a dict may be changed by whoever gets it.
+//! again: strings and numbers that do not change are made once, and given to each chunk. Lists and dicts are made
+//! anew each time, since whoever gets one may change it; a dict is a copy, with what changes put in.
 //!
 //! The fields that a class names are slots. Others that were sent are made as well, and kept in a dict that nobody
-//! can get at but by their names.
+//! can get at but by their names. A text for which no class is wanted is a dict as a whole.
 
 use std::collections::VecDeque;
 use std::slice;
 
-use deltawire_core::json::{Alike, Kind, MAX_TEMPLATES, Scalar, Value};
+use deltawire_core::json::{Alike, Kind, Learned, MAX_TEMPLATES, Scalar, Value};
 use pyo3::IntoPyObjectExt;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList, PyString, PyTuple};
@@ -20,43 +20,45 @@ use pyo3::types::{PyBytes, PyDict, PyList, PyString, PyTuple};
 use crate::class::{Class, How, MAX_FIELDS};
 use crate::json_parser::orjson_loads;
 use crate::object;
-use crate::raw::{NewRecord, Origin, text};
+use crate::raw::{self, NewRecord, Origin, text};
 
 /// Whether a tool call's arguments are whole, and what had to be put right.
 pub type CallFacts = (bool, Vec<String>);
 
 /// A step that makes one value.
 enum Step {
-    /// The same each time: nothing was sent, or a scalar that is in no gap.
-    Same(Py<PyAny>),
-    /// What stands in a gap, by its place among them.
-    Gap(usize),
-    /// An array or object without a class, from its text.
-    Fresh {
-        start: usize,
-        end: usize,
+    /// A scalar; None where nothing was sent.
+    Scalar {
+        value: Py<PyAny>,
+        /// Which value of the text.
+        node: Option<usize>,
+        /// The gap that it stands in, by its place among them: then it is made anew.
+        gap: Option<usize>,
     },
     /// A list of the next so many values.
     List(usize),
+    /// A dict.
+    Dict(Box<Members>),
+    /// A list without a class.
+    Array(Vec<Step>),
     /// An object of a class; the next values are its fields.
     Object {
         class: &'static Class,
         start: usize,
         end: usize,
-        extras: Option<Box<Extras>>,
+        extras: Option<Box<Members>>,
     },
     Complete,
     Repairs,
 }
 
-/// The fields that a class does not name.
-struct Extras {
-    /// With all that are the same each time.
+/// Members of an object that become a dict.
+struct Members {
+    /// With all keys, and the values that are the same each time.
     same: Py<PyDict>,
-    /// The others: a name, and how to make the value.
-    others: Vec<(Py<PyString>, Step)>,
-    /// All scalars, by the numbers of their nodes.
-    scalars: Vec<(usize, Py<PyString>)>,
+    parts: Vec<(Py<PyString>, Step)>,
+    /// Those parts that are made anew.
+    fresh: Vec<usize>,
 }
 
 /// The steps that make a text of one template.
@@ -64,8 +66,6 @@ struct Shape {
     template: u32,
     serial: u32,
     steps: Vec<Step>,
-    /// Which value of the text a step makes, if it is a scalar.
-    nodes: Vec<Option<usize>>,
 }
 
 /// The shapes of a parser's templates.
@@ -98,12 +98,12 @@ impl Shapes {
         &mut self,
         class: &'static Class,
         value: Value<'_>,
-        template: Option<(usize, u32)>,
+        learned: Option<Learned>,
         mut text: Text<'_, 'py>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let mut shape = Shape::of(text.json.py(), class, Some(value))?;
         let made = shape.run(&mut text)?;
-        if let Some((slot, template)) = template {
+        if let Some(Learned { slot, template }) = learned {
             (shape.template, shape.serial) = (template, template);
             self.0[slot] = Some(shape);
         }
@@ -125,9 +125,25 @@ impl Shapes {
         }
         let Some(shape) = held else { return Ok(json.py().None().into_bound(json.py())) };
         if shape.serial != fit.serial {
-            shape.settle(json.py(), &alike);
+            shape.settle(&alike);
         }
         shape.run(&mut Text { json, sent: None, alike: Some(alike), calls: VecDeque::new() })
+    }
+
+    /// A dict from a text that is like an earlier one.
+    pub fn decode<'py>(&mut self, py: Python<'py>, alike: Alike<'_>) -> PyResult<Bound<'py, PyAny>> {
+        let fit = alike.fit();
+        let held = &mut self.0[fit.slot];
+        if held.as_ref().is_none_or(|shape| shape.template != fit.template) {
+            let steps = vec![Step::plain(py, Some(alike.template()))?];
+            *held = Some(Shape { template: fit.template, serial: 0, steps });
+        }
+        let Some(shape) = held else { return Ok(py.None().into_bound(py)) };
+        if shape.serial != fit.serial {
+            shape.settle(&alike);
+        }
+        let json = PyBytes::new(py, b"");
+        shape.run(&mut Text { json: &json, sent: None, alike: Some(alike), calls: VecDeque::new() })
     }
 
     pub fn clear(&mut self) {
@@ -137,27 +153,22 @@ impl Shapes {
 
 impl Shape {
     fn of(py: Python<'_>, class: &'static Class, value: Option<Value<'_>>) -> PyResult<Self> {
-        let mut shape =
-            Self { template: 0, serial: 0, steps: Vec::with_capacity(32), nodes: Vec::with_capacity(32) };
+        let mut shape = Self { template: 0, serial: 0, steps: Vec::with_capacity(32) };
         shape.object(py, class, value.filter(|value| value.kind() == Kind::Object))?;
         Ok(shape)
-    }
-
-    fn step(&mut self, step: Step, node: Option<usize>) {
-        self.steps.push(step);
-        self.nodes.push(node);
     }
 
     fn object(&mut self, py: Python<'_>, class: &'static Class, object: Option<Value<'_>>) -> PyResult<()> {
         let (start, end) = object.map_or((0, 0), |object| (object.start(), object.end()));
         let at = self.steps.len();
-        self.step(Step::Object { class, start, end, extras: None }, None);
+        self.steps.push(Step::Object { class, start, end, extras: None });
         let mut fields = [None; MAX_FIELDS];
-        let mut found: Option<Box<Extras>> = None;
+        let mut found: Option<Box<Members>> = None;
         for (name, value) in object.into_iter().flat_map(Value::members) {
             match class.field(&name) {
                 Some(field) => fields[field] = Some(value),
-                None => Extras::add(&mut found, py, &name, value)?,
+                None if object::is_taken(&name) => {}
+                None => found.get_or_insert_with(|| Box::new(Members::new(py))).add(py, &name, value)?,
             }
         }
         if let Step::Object { extras, .. } = &mut self.steps[at] {
@@ -176,7 +187,7 @@ impl Shape {
             How::Optional(class) if kind == Some(Kind::Object) => self.object(py, class, value),
             How::List(class) | How::ListAlways(class) if kind == Some(Kind::Array) => {
                 let at = self.steps.len();
-                self.step(Step::List(0), None);
+                self.steps.push(Step::List(0));
                 let mut count = 0;
                 for item in value.into_iter().flat_map(Value::items).filter(|it| it.kind() == Kind::Object) {
                     count += 1;
@@ -186,36 +197,29 @@ impl Shape {
                 Ok(())
             }
             How::ListAlways(_) => {
-                self.step(Step::List(0), None);
+                self.steps.push(Step::List(0));
                 Ok(())
             }
-            How::Complete | How::Repairs => {
-                self.step(if matches!(how, How::Complete) { Step::Complete } else { Step::Repairs }, None);
+            How::Complete => {
+                self.steps.push(Step::Complete);
+                Ok(())
+            }
+            How::Repairs => {
+                self.steps.push(Step::Repairs);
                 Ok(())
             }
             How::Plain | How::Optional(_) | How::List(_) => {
-                let step = Step::plain(py, value)?;
-                let node = value.filter(|_| matches!(step, Step::Same(_))).map(Value::node_number);
-                self.step(step, node);
+                self.steps.push(Step::plain(py, value)?);
                 Ok(())
             }
         }
     }
 
     /// Takes note of where the gaps are.
-    fn settle(&mut self, py: Python<'_>, alike: &Alike<'_>) {
+    fn settle(&mut self, alike: &Alike<'_>) {
         let gap_of = |node| alike.gaps().position(|gap| gap == node);
-        for (step, node) in self.steps.iter_mut().zip(&self.nodes) {
-            if let Some(gap) = node.and_then(gap_of) {
-                *step = Step::Gap(gap);
-            }
-            let Step::Object { extras: Some(extras), .. } = step else { continue };
-            extras.others.retain(|(_, step)| !matches!(step, Step::Gap(_)));
-            for (node, name) in &extras.scalars {
-                if let Some(gap) = gap_of(*node) {
-                    extras.others.push((name.clone_ref(py), Step::Gap(gap)));
-                }
-            }
+        for step in &mut self.steps {
+            step.settle(&gap_of);
         }
         self.serial = alike.fit().serial;
     }
@@ -225,47 +229,87 @@ impl Shape {
     }
 }
 
-impl Extras {
-    fn add(held: &mut Option<Box<Self>>, py: Python<'_>, name: &str, value: Value<'_>) -> PyResult<()> {
-        if object::is_taken(name) {
-            return Ok(());
-        }
+impl Members {
+    fn new(py: Python<'_>) -> Self {
+        Self { same: PyDict::new(py).unbind(), parts: Vec::new(), fresh: Vec::new() }
+    }
+
+    fn add(&mut self, py: Python<'_>, name: &str, value: Value<'_>) -> PyResult<()> {
         let name = text(py, name.as_bytes())?;
-        let extras = held.get_or_insert_with(|| {
-            Box::new(Self { same: PyDict::new(py).unbind(), others: Vec::new(), scalars: Vec::new() })
-        });
-        match Step::plain(py, Some(value))? {
-            Step::Same(value_made) => {
-                extras.same.bind(py).set_item(&name, value_made)?;
-                extras.scalars.push((value.node_number(), name.unbind()));
-            }
-            other => extras.others.push((name.unbind(), other)),
+        let step = Step::plain(py, Some(value))?;
+        // Of what is made anew, the place is kept: the keys of a dict have the order of the text.
+        let none = py.None();
+        self.same
+            .bind(py)
+            .set_item(&name, if let Step::Scalar { value, .. } = &step { value } else { &none })?;
+        if step.is_fresh() {
+            self.fresh.push(self.parts.len());
         }
+        self.parts.push((name.unbind(), step));
         Ok(())
     }
 
+    fn settle(&mut self, gap_of: &impl Fn(usize) -> Option<usize>) {
+        for (_, step) in &mut self.parts {
+            step.settle(gap_of);
+        }
+        self.fresh.clear();
+        self.fresh.extend((0..self.parts.len()).filter(|&at| self.parts[at].1.is_fresh()));
+    }
+
+    fn copy<'py>(&self, text: &mut Text<'_, 'py>) -> PyResult<Bound<'py, PyDict>> {
+        let copy = self.same.bind(text.json.py()).copy()?;
+        for &at in &self.fresh {
+            let (name, step) = &self.parts[at];
+            copy.set_item(name, step.make(text)?)?;
+        }
+        Ok(copy)
+    }
+
+    /// The dict, for those who cannot change it.
     fn make<'py>(&self, text: &mut Text<'_, 'py>) -> PyResult<Bound<'py, PyDict>> {
-        let same = self.same.bind(text.json.py());
-        if self.others.is_empty() {
-            return Ok(same.clone());
-        }
-        let made = same.copy()?;
-        for (name, step) in &self.others {
-            made.set_item(name, run(&mut slice::from_ref(step).iter(), text)?)?;
-        }
-        Ok(made)
+        if self.fresh.is_empty() { Ok(self.same.bind(text.json.py()).clone()) } else { self.copy(text) }
     }
 }
 
 impl Step {
     fn plain(py: Python<'_>, value: Option<Value<'_>>) -> PyResult<Self> {
-        Ok(match value {
-            None => Self::Same(py.None()),
-            Some(value) if matches!(value.kind(), Kind::Array | Kind::Object) => {
-                Self::Fresh { start: value.start(), end: value.end() }
+        let Some(value) = value else { return Ok(Self::Scalar { value: py.None(), node: None, gap: None }) };
+        Ok(match value.kind() {
+            Kind::Array => {
+                Self::Array(value.items().map(|item| Self::plain(py, Some(item))).collect::<PyResult<_>>()?)
             }
-            Some(value) => Self::Same(scalar(py, value)?.unbind()),
+            Kind::Object => {
+                let mut members = Members::new(py);
+                for (name, value) in value.members() {
+                    members.add(py, &name, value)?;
+                }
+                Self::Dict(Box::new(members))
+            }
+            _ => Self::Scalar {
+                value: scalar(py, value)?.unbind(),
+                node: Some(value.node_number()),
+                gap: None,
+            },
         })
+    }
+
+    fn is_fresh(&self) -> bool {
+        !matches!(self, Self::Scalar { gap: None, .. })
+    }
+
+    /// Takes note of where the gaps are.
+    fn settle(&mut self, gap_of: &impl Fn(usize) -> Option<usize>) {
+        match self {
+            Self::Scalar { node: Some(node), gap, .. } => *gap = gap_of(*node),
+            Self::Dict(members) | Self::Object { extras: Some(members), .. } => members.settle(gap_of),
+            Self::Array(items) => items.iter_mut().for_each(|item| item.settle(gap_of)),
+            _ => {}
+        }
+    }
+
+    fn make<'py>(&self, text: &mut Text<'_, 'py>) -> PyResult<Bound<'py, PyAny>> {
+        run(&mut slice::from_ref(self).iter(), text)
     }
 }
 
@@ -280,15 +324,18 @@ fn run<'py>(steps: &mut slice::Iter<'_, Step>, text: &mut Text<'_, 'py>) -> PyRe
     let py = text.json.py();
     Ok(match steps.next() {
         None => py.None().into_bound(py),
-        Some(Step::Same(value)) => value.bind(py).clone(),
-        Some(Step::Gap(gap)) => match text.alike.and_then(|alike| alike.scalar(*gap)) {
-            Some(Scalar::String(content)) => crate::raw::text(py, content.as_bytes())?.into_any(),
-            Some(Scalar::Number(digits)) => number(py, digits)?,
-            None => py.None().into_bound(py),
+        Some(Step::Scalar { value, gap, .. }) => match gap.zip(text.alike) {
+            None => value.bind(py).clone(),
+            Some((gap, alike)) => match alike.scalar(gap) {
+                Some(Scalar::String(content)) => raw::text(py, content.as_bytes())?.into_any(),
+                Some(Scalar::Number(digits)) => number(py, digits)?,
+                None => py.None().into_bound(py),
+            },
         },
-        Some(&Step::Fresh { start, end }) => {
-            let part = &text.json.as_bytes()[text.moved(start)..text.moved(end)];
-            orjson_loads(py)?.call1((PyBytes::new(py, part),))?
+        Some(Step::Dict(members)) => members.copy(text)?.into_any(),
+        Some(Step::Array(items)) => {
+            let items: Vec<_> = items.iter().map(|item| item.make(text)).collect::<PyResult<_>>()?;
+            PyList::new(py, items)?.into_any()
         }
         Some(&Step::List(1)) => PyList::new(py, [run(steps, text)?])?.into_any(),
         Some(&Step::List(count)) => {

@@ -90,7 +90,7 @@ impl Accumulator {
             real_usage: false,
             size: 0,
             generation: 0,
-            plans: [None; MAX_TEMPLATES],
+            plans: [const { None }; MAX_TEMPLATES],
         }
     }
 

@@ -5,21 +5,24 @@
 //! plan is made from a chunk that was added in full, and says where its only piece of text goes. It holds for the
 //! chunks of the same template, as long as no other chunk is added in full.
 //!
-//! No plan is made where a value changes that is no text or padding, nor where another field would grow by being
-//! added twice: a second text, a list of details, annotations or log probabilities, an id or name of a tool call,
-//! more than one choice or call.
+//! No plan is made where another field would grow by being added twice: a second text, a list of details,
+//! annotations or log probabilities, an id or name of a tool call, more than one choice or call. Where a value is
+//! known to change that is no text or padding (the index, as one tool call follows another), the plan holds as
+//! long as it does not.
 
 use crate::chat::{Accumulator, Choice};
 use crate::json::{Alike, Kind, Value};
 
 /// Where the text of a chunk goes.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Plan {
     /// The template's.
     pub serial: u32,
     /// The accumulator's, when the plan was made.
     pub generation: u32,
     text: Text,
+    /// What has to stand in the other gaps, by their places among all.
+    others: Vec<(usize, Box<[u8]>)>,
     /// The choice, as a place in the accumulator's list.
     choice: usize,
     target: Target,
@@ -80,17 +83,22 @@ impl Plan {
         }
         let (value, target) = text?;
         let padding = chunk.get("obfuscation").map(Value::node_number);
-        if !alike.gaps().all(|node| node == value.node_number() || Some(node) == padding) {
-            return None;
-        }
+        let others = alike
+            .gaps()
+            .enumerate()
+            .filter(|&(_, node)| node != value.node_number() && Some(node) != padding);
+        let others = others.map(|(gap, _)| (gap, alike.raw(gap).into())).collect();
         let text = gap_of(value).map_or(Text::Fixed(value.node_number()), Text::Gap);
         let (serial, generation) = (alike.fit().serial, accumulator.generation);
-        Some(Self { serial, generation, text, choice: at, target })
+        Some(Self { serial, generation, text, others, choice: at, target })
     }
 
-    /// Adds a chunk of the same template; returns how many more bytes are held.
+    /// Adds a chunk of the same template, if the plan holds for it; returns how many more bytes are held.
     #[inline]
     pub(super) fn add(&self, alike: &Alike<'_>, choices: &mut [(u64, Choice)]) -> Option<isize> {
+        if self.others.iter().any(|(gap, held)| alike.raw(*gap) != &**held) {
+            return None;
+        }
         let text = match self.text {
             Text::Gap(gap) => alike.string(gap)?,
             Text::Fixed(node) => alike.template().sibling(node).as_str()?,

@@ -82,6 +82,24 @@ pub struct Fit {
     pub len: usize,
 }
 
+/// A text became a template.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Learned {
+    /// Where it is kept, as for [`Fit`].
+    pub slot: usize,
+    /// Which one it is, as for [`Fit`].
+    pub template: u32,
+}
+
+/// How a text was read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Read {
+    /// It is like an earlier one: [`Reader::alike`] tells how, and [`Reader::expand`] makes it a document.
+    Like(Fit),
+    /// It was parsed, and has become a template, or cannot be one. [`Reader::document`] has its values.
+    Parsed(Option<Learned>),
+}
+
 /// Reads texts, by templates where they fit.
 #[derive(Debug, Default)]
 pub struct Reader {
@@ -112,18 +130,16 @@ impl Reader {
         })
     }
 
-    /// Reads a text. Some, if it is like one that was read before: [`alike`](Self::alike) tells how, and
-    /// [`expand`](Self::expand) makes it a document. None, if it was parsed.
+    /// Reads a text.
     ///
     /// # Errors
     ///
     /// As for [`Document::read`].
-    pub fn read(&mut self, text: &str) -> Result<Option<Fit>, Invalid> {
-        let fit = self.fit_newly(text);
-        if fit.is_none() {
-            self.parse(text)?;
+    pub fn read(&mut self, text: &str) -> Result<Read, Invalid> {
+        match self.fit_newly(text) {
+            Some(fit) => Ok(Read::Like(fit)),
+            None => self.parse(text).map(Read::Parsed),
         }
-        Ok(fit)
     }
 
     /// The same for readers who parse by other means: None leaves it to them, and costs next to nothing. A text
@@ -134,8 +150,9 @@ impl Reader {
             return fit;
         }
         let other = std::mem::take(&mut self.candidate);
-        if looks_like(text, &other) && self.parse(&other).is_ok() {
-            // The same text as a gap of nothing: it fits for certain, or it differs in more than scalars.
+        // Of an object with a key twice, readers who parse by other means may keep what is not in its values.
+        if looks_like(text, &other) && self.document.read(&other).is_ok() && !self.document.has_duplicates {
+            self.learn(&other);
             let fit = self.fit_newly(text);
             if fit.is_some() {
                 return fit;
@@ -172,21 +189,15 @@ impl Reader {
         &self.document
     }
 
-    /// The template that the last text became, if it was parsed: where it is kept, and which.
-    #[must_use]
-    pub fn learned(&self) -> Option<(usize, u32)> {
-        self.last.filter(|_| self.repeating).map(|slot| (slot, self.templates[slot].id))
-    }
-
     /// Parses a text that fits no template, and makes it one if it may be.
-    fn parse(&mut self, text: &str) -> Result<(), Invalid> {
+    fn parse(&mut self, text: &str) -> Result<Option<Learned>, Invalid> {
         let last = self.last;
         self.repeating = false;
         if self.document.capacity() > KEPT_CAPACITY {
             self.document.shrink();
         }
         if text.len() > MAX_TEXT {
-            return self.document.read(text);
+            return self.document.read(text).map(|()| None);
         }
         match last.map(|slot| &self.templates[slot]) {
             Some(like) => {
@@ -195,15 +206,17 @@ impl Reader {
             }
             None => self.document.read(text)?,
         }
-        if !text.starts_with('{') {
-            return Ok(());
-        }
+        Ok(text.starts_with('{').then(|| self.learn(text)))
+    }
+
+    /// Makes a template of the text that was parsed.
+    fn learn(&mut self, text: &str) -> Learned {
         let slot = if self.templates.len() < MAX_TEMPLATES {
             self.templates.push(Template::default());
             self.templates.len() - 1
         } else {
             // Whichever is not in use: a stream that changes its shape all the time has no use for any.
-            last.map_or(0, |last| (last + 1) % MAX_TEMPLATES)
+            self.last.map_or(0, |last| (last + 1) % MAX_TEMPLATES)
         };
         self.serial += 1;
         let template = &mut self.templates[slot];
@@ -215,7 +228,7 @@ impl Reader {
         template.serial = self.serial;
         self.last = Some(slot);
         self.repeating = true;
-        Ok(())
+        Learned { slot, template: self.serial }
     }
 
     /// Finds a template that the text fits, with more gaps if need be.
@@ -387,6 +400,14 @@ impl<'a> Alike<'a> {
         let Filled { start, end, escaped } = *self.filled.get(gap)?;
         let text = std::str::from_utf8(&self.text[start as usize..end as usize]).ok()?;
         Some(if escaped { Cow::Owned(scan::unescape(text)) } else { Cow::Borrowed(text) })
+    }
+
+    /// The bytes in a gap; of a string, between its quotes.
+    #[inline]
+    #[must_use]
+    pub fn raw(&self, gap: usize) -> &'a [u8] {
+        let Filled { start, end, .. } = self.filled[gap];
+        &self.text[start as usize..end as usize]
     }
 
     /// What stands in a gap: the decoded text of a string, or a number as it was sent.

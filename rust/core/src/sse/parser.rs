@@ -89,6 +89,8 @@ pub struct EventParser {
     recognised: bool,
     /// `error` is a field too.
     error_field: bool,
+    /// A block without data is dispatched too, if it sets something else.
+    dataless: bool,
 
     bytes: u64,
     events: u64,
@@ -118,6 +120,7 @@ impl EventParser {
             retry: None,
             recognised: false,
             error_field: false,
+            dataless: false,
             bytes: 0,
             events: 0,
             comments: 0,
@@ -130,6 +133,14 @@ impl EventParser {
     #[must_use]
     pub fn with_error_field(mut self) -> Self {
         self.error_field = true;
+        self
+    }
+
+    /// Dispatches a block without data too, if it sets an event type, an ID or a reconnection time. The
+    /// standard does not; clients of the field do, and programs count on it.
+    #[must_use]
+    pub fn with_dataless_events(mut self) -> Self {
+        self.dataless = true;
         self
     }
 
@@ -164,7 +175,7 @@ impl EventParser {
             if at_start && (first == LF || first == CR) {
                 self.skip_lf = first == CR;
                 self.pass(rest, 1);
-                if whole.is_none() && !self.has_data {
+                if whole.is_none() && !self.has_data && !(self.dataless && self.sets_something()) {
                     self.commit_id();
                     self.begin_block();
                     continue;
@@ -212,6 +223,9 @@ impl EventParser {
         if self.dispatched {
             self.begin_block();
         }
+        if self.bom == 0 && rest.first().is_some_and(|first| *first != BOM[0]) {
+            self.bom = BOM.len();
+        }
         let fresh = self.bom == BOM.len()
             && matches!(self.line, Line::Start)
             && self.block_offset.is_none()
@@ -229,25 +243,42 @@ impl EventParser {
         Some(5 + usize::from(value.first() == Some(&b' ')))
     }
 
-    /// Takes the block whose data begins as [`peek_data`](Self::peek_data) told, and has a length that the reader
-    /// knows, without a line end in it. None, and nothing has changed, if the block does not end behind it; then
-    /// it is for [`next_event`](Self::next_event).
+    /// The length of the data that begins as [`peek_data`](Self::peek_data) told, if its line has ended.
     #[inline]
-    pub fn take_data<'c>(&mut self, rest: &mut &'c [u8], start: usize, len: usize) -> Option<DataEvent<'c>> {
-        let (data, behind) = rest.get(start..)?.split_at_checked(len)?;
-        let end = match behind {
+    #[must_use]
+    pub fn data_len(rest: &[u8], start: usize) -> Option<usize> {
+        memchr2(LF, CR, rest.get(start..)?)
+    }
+
+    /// The length of the whole block whose data begins as [`peek_data`](Self::peek_data) told, and has a length
+    /// that the reader knows, without a line end in it. None if something else than a blank line comes behind it,
+    /// or it is over the limit: then it is for [`next_event`](Self::next_event).
+    #[inline]
+    #[must_use]
+    pub fn block_len(&self, rest: &[u8], start: usize, len: usize) -> Option<usize> {
+        let end = match rest.get(start + len..)? {
             [LF, LF, ..] => 2,
             [CR, LF, CR, LF, ..] => 4,
             _ => return None,
         };
-        if len > self.max_event_size {
-            return None;
-        }
-        let offset = self.bytes;
-        self.pass(rest, start + len + end);
+        (len <= self.max_event_size).then_some(start + len + end)
+    }
+
+    /// Takes the block of which `block_len` has told the length.
+    #[inline]
+    pub fn take_data<'c>(
+        &mut self,
+        rest: &mut &'c [u8],
+        start: usize,
+        len: usize,
+        block_len: usize,
+    ) -> DataEvent<'c> {
+        let (data, offset) = (&rest[start..start + len], self.bytes);
+        self.pass(rest, block_len);
         self.recognised = true;
         self.events += 1;
-        Some(DataEvent { data, number: self.events, offset })
+        // It could have a type, an ID and a reconnection time only by other lines.
+        DataEvent { data, number: self.events, offset }
     }
 
     /// What has come of the data of an incomplete block, the line that is still arriving included.
@@ -273,8 +304,8 @@ impl EventParser {
 
     /// Begins anew, with the same limit. `last_event_id` as for [`EventParser::new`].
     pub fn reset(&mut self, last_event_id: &[u8]) {
-        let error_field = self.error_field;
-        *self = Self { error_field, ..Self::new(self.max_event_size, last_event_id) };
+        let (error_field, dataless) = (self.error_field, self.dataless);
+        *self = Self { error_field, dataless, ..Self::new(self.max_event_size, last_event_id) };
     }
 
     /// The last event ID string of the stream.
@@ -358,6 +389,13 @@ impl EventParser {
             number: self.events,
             offset: self.block_offset.unwrap_or(self.bytes),
         }
+    }
+
+    /// Whether the block has set anything beside data. What it set to nothing does not count.
+    fn sets_something(&self) -> bool {
+        !self.event.is_empty()
+            || self.block_id.as_ref().is_some_and(|id| !id.is_empty())
+            || self.block_retry.is_some()
     }
 
     fn commit_id(&mut self) {

@@ -5,9 +5,9 @@
 
 use crate::LimitExceeded;
 use crate::chat::{Accumulator, Limits, OverLimit, ProviderError};
-use crate::json::{Alike, Document};
+use crate::json::Document;
 use crate::sse::DataEvent;
-use crate::stream::{ChunkParser, Like, Step};
+use crate::stream::{ChunkParser, Lone, Step};
 
 /// How a stream ended: the first of these that holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,7 +67,7 @@ impl ChatReader {
         self.begin(chunk);
         let mut rest = chunk;
         loop {
-            while self.next_like(&mut rest)?.is_some() {}
+            while self.next_lone(&mut rest)?.is_some() {}
             if self.next_step(&mut rest)?.is_none() {
                 return Ok(());
             }
@@ -79,31 +79,26 @@ impl ChatReader {
         self.chunks.begin(chunk);
     }
 
-    /// Takes the next event off `rest`, if it is a chunk like an earlier one, and adds it up. Where this gives None,
-    /// nothing has changed, and [`next_step`](Self::next_step) tells what comes.
+    /// Takes the next event off `rest`, if it is a lone chunk, and adds it up. Where this gives None, nothing has been
+    /// taken, and [`next_step`](Self::next_step) tells what comes.
     ///
     /// # Errors
     ///
     /// As for [`feed`](Self::feed).
     #[inline]
-    pub fn next_like<'c>(&mut self, rest: &mut &'c [u8]) -> Result<Option<Like<'c>>, LimitExceeded> {
+    pub fn next_lone<'c>(&mut self, rest: &mut &'c [u8]) -> Result<Option<Lone<'c>>, LimitExceeded> {
         if self.exceeded.is_some() {
             return Ok(None);
         }
-        let Some(like) = self.chunks.next_like(rest) else { return Ok(None) };
-        let added = match self.accumulator.add_alike(&self.chunks.alike(&like)) {
+        let Some(lone) = self.chunks.next_lone(rest) else { return Ok(None) };
+        let planned = self.chunks.alike(&lone).and_then(|alike| self.accumulator.add_alike(&alike));
+        let added = match planned {
             Some(added) => added,
-            None => add_in_full(&mut self.accumulator, &mut self.chunks, &like),
+            None => add_in_full(&mut self.accumulator, &mut self.chunks, &lone),
         };
-        let DataEvent { number, offset, .. } = like.event;
+        let DataEvent { number, offset, .. } = lone.event;
         added.map_err(|over| remember(&mut self.exceeded, over, number, offset))?;
-        Ok(Some(like))
-    }
-
-    /// What a chunk has in common with an earlier one.
-    #[must_use]
-    pub fn alike<'a>(&'a self, like: &Like<'a>) -> Alike<'a> {
-        self.chunks.alike(like)
+        Ok(Some(lone))
     }
 
     /// Takes bytes off `rest` until there is a step to tell, and adds it up. None when `rest` is used up.
@@ -241,11 +236,13 @@ impl ChatReader {
     }
 }
 
-fn add_in_full(to: &mut Accumulator, chunks: &mut ChunkParser, like: &Like<'_>) -> Result<(), OverLimit> {
-    chunks.expand(like.fit);
-    let Some(chunk) = chunks.expanded(like) else { return Ok(()) };
-    to.add(chunk.event, chunk.value)?;
-    to.plan(&chunks.alike(like), chunk.value);
+fn add_in_full(to: &mut Accumulator, chunks: &mut ChunkParser, lone: &Lone<'_>) -> Result<(), OverLimit> {
+    chunks.expand(lone);
+    let Some(chunk) = chunks.value(lone) else { return Ok(()) };
+    to.add("", chunk)?;
+    if let Some(alike) = chunks.alike(lone) {
+        to.plan(&alike, chunk);
+    }
     Ok(())
 }
 

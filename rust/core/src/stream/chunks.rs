@@ -8,7 +8,7 @@
 //! that name, which is taken for an event of type "error".
 
 use crate::LimitExceeded;
-use crate::json::{Alike, Document, Fit, Reader, Value};
+use crate::json::{Alike, Document, Learned, Read, Reader, Value};
 use crate::sse::{DataEvent, Event, EventParser};
 use crate::stream::data::{Data, DataParser, Sort, sort};
 
@@ -29,12 +29,12 @@ pub enum Step<'p> {
     Nothing,
 }
 
-/// A chunk that is like an earlier one.
+/// A chunk whose event is a block of one `data` line, whole in what was fed: nearly all are that.
 #[derive(Clone, Copy, Debug)]
-pub struct Like<'c> {
-    /// How.
-    pub fit: Fit,
-    /// The event that it came in.
+pub struct Lone<'c> {
+    /// How it was read.
+    pub read: Read,
+    /// The event.
     pub event: DataEvent<'c>,
 }
 
@@ -49,8 +49,8 @@ pub struct Chunk<'p> {
     pub text: &'p str,
     /// The text as a value.
     pub value: Value<'p>,
-    /// If it became a template: where that is kept, and which.
-    pub learned: Option<(usize, u32)>,
+    /// If it became a template: which.
+    pub learned: Option<Learned>,
     /// Which event of the stream it came in, counted from 1.
     pub number: u64,
     /// Where in the stream that event begins, in bytes.
@@ -132,39 +132,59 @@ impl ChunkParser {
         }
     }
 
-    /// Takes the next event off `rest`, if it is a chunk like an earlier one, whole, and nothing but its data. Where
-    /// this gives None, nothing has changed, and [`next_step`](Self::next_step) tells what comes.
+    /// Takes the next event off `rest`, if it is a lone chunk. Where this gives None, nothing has been taken, and
+    /// [`next_step`](Self::next_step) tells what comes.
     #[inline]
-    pub fn next_like<'c>(&mut self, rest: &mut &'c [u8]) -> Option<Like<'c>> {
+    pub fn next_lone<'c>(&mut self, rest: &mut &'c [u8]) -> Option<Lone<'c>> {
         if self.lines.is_some() {
             return None;
         }
         let start = self.data.peek_object(rest)?;
-        let fit = self.reader.fit(&rest[start..])?;
-        let event = self.data.take_object(rest, start, fit.len)?;
+        let fit = self.reader.fit(&rest[start..]).and_then(|fit| {
+            let block_len = self.data.events().block_len(rest, start, fit.len)?;
+            Some((Read::Like(fit), fit.len, block_len))
+        });
+        let (read, len, block_len) = match fit {
+            Some(fit) => fit,
+            None => self.read_lone(rest, start)?,
+        };
+        let event = self.data.take_object(rest, start, len, block_len);
         self.payloads += 1;
-        Some(Like { fit, event })
+        Some(Lone { read, event })
     }
 
-    /// What a chunk has in common with an earlier one.
+    /// Reads a chunk that fits no template as it is.
+    fn read_lone(&mut self, rest: &[u8], start: usize) -> Option<(Read, usize, usize)> {
+        if rest.get(start) != Some(&b'{') {
+            return None;
+        }
+        let len = EventParser::data_len(rest, start)?;
+        let block_len = self.data.events().block_len(rest, start, len)?;
+        let text = std::str::from_utf8(&rest[start..start + len]).ok()?;
+        let read = self.reader.read(text).ok()?;
+        Some((read, len, block_len))
+    }
+
+    /// What a lone chunk has in common with an earlier one, if it is like it.
     #[inline]
     #[must_use]
-    pub fn alike<'a>(&'a self, like: &Like<'a>) -> Alike<'a> {
-        self.reader.alike(like.fit, like.event.data)
+    pub fn alike<'a>(&'a self, lone: &Lone<'a>) -> Option<Alike<'a>> {
+        let Read::Like(fit) = lone.read else { return None };
+        Some(self.reader.alike(fit, lone.event.data))
     }
 
-    /// Finds all values of a chunk that is like an earlier one, for [`expanded`](Self::expanded).
-    pub fn expand(&mut self, fit: Fit) {
-        self.reader.expand(fit);
+    /// Makes sure that [`value`](Self::value) has all values of a lone chunk.
+    pub fn expand(&mut self, lone: &Lone<'_>) {
+        if let Read::Like(fit) = lone.read {
+            self.reader.expand(fit);
+        }
     }
 
-    /// A chunk that has been expanded, as one that was read in full. None if it is no text, which cannot be.
+    /// A lone chunk as a value: once it was expanded, if it is like an earlier one. None if it is no text, which
+    /// cannot be.
     #[must_use]
-    pub fn expanded<'p>(&'p self, like: &Like<'p>) -> Option<Chunk<'p>> {
-        let DataEvent { data, number, offset } = like.event;
-        let text = std::str::from_utf8(data).ok()?;
-        let value = self.reader.document().root(text);
-        Some(Chunk { event: "", data, text, value, learned: None, number, offset })
+    pub fn value<'a>(&'a self, lone: &Lone<'a>) -> Option<Value<'a>> {
+        Some(self.reader.document().root(std::str::from_utf8(lone.event.data).ok()?))
     }
 
     /// Takes bytes off `rest` until there is a step to tell. None when `rest` is used up.
@@ -196,12 +216,14 @@ impl ChunkParser {
         let name = decode(event.event, &mut self.event);
         let text = decode(event.data, &mut self.text);
         let Event { data, number, offset, .. } = event;
-        if let Ok(fit) = self.reader.read(text) {
-            let mut learned = self.reader.learned();
-            if let Some(fit) = fit {
-                learned = None;
-                self.reader.expand(fit);
-            }
+        if let Ok(read) = self.reader.read(text) {
+            let learned = match read {
+                Read::Parsed(learned) => learned,
+                Read::Like(fit) => {
+                    self.reader.expand(fit);
+                    None
+                }
+            };
             let value = self.reader.document().root(text);
             let chunk = Chunk { event: name, data, text, value, learned, number, offset };
             return Ok(Some(Step::Chunk(chunk)));

@@ -68,15 +68,16 @@ impl DataParser {
         self.events.peek_data(rest)
     }
 
-    /// Takes the event with it, as [`EventParser::take_data`] does.
+    /// Takes the block that [`peek_object`](Self::peek_object) has found, as [`EventParser::take_data`] does.
     #[inline]
     pub fn take_object<'c>(
         &mut self,
         rest: &mut &'c [u8],
         start: usize,
         len: usize,
-    ) -> Option<DataEvent<'c>> {
-        self.events.take_data(rest, start, len)
+        block_len: usize,
+    ) -> DataEvent<'c> {
+        self.events.take_data(rest, start, len, block_len)
     }
 
     /// At the end of the stream, the data of an unterminated last event that may be a whole JSON object;

@@ -1,0 +1,64 @@
+"""How the source of a stream is let go: what is left behind the sentinel is read, then all is closed.
+
+An HTTP/1.1 connection is free for the next request once the body was read to its end; a response that is
+closed before that takes its connection with it. After `data: [DONE]` there is the chunk that ends the body,
+mostly in the same packet, but a server may hold it back for ever, or send on. Only the async side can wait
+for it with a bound, so only that side does.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from inspect import isawaitable
+from typing import TYPE_CHECKING, Any
+
+from anyio import move_on_after
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+    from deltawire._readers import Chunk
+
+# How long closing may take in all, in seconds: a peer that does not answer must not hold up a cancelled task.
+_CLOSE_SECONDS = 1.0
+
+# What a new connection is worth, in seconds and in bytes: its handshakes with a distant server cost as much.
+_DRAIN_SECONDS = 0.1
+_DRAIN_BYTES = 64 * 1024
+
+
+async def drain(chunks: AsyncIterator[Chunk]) -> None:
+    """Read to the end of the body, for 100 ms and 64 KiB at most."""
+    size = 0
+    # The message is whole: whatever goes wrong here costs the connection and nothing else.
+    with suppress(Exception), move_on_after(_DRAIN_SECONDS):
+        while size < _DRAIN_BYTES:
+            size += len(await chunks.__anext__())
+
+
+def close_all(closers: tuple[Callable[[], Any], ...]) -> None:
+    """Call all of them, whatever some raise; then raise the first of that."""
+    failures = []
+    for close in closers:
+        try:
+            close()
+        except BaseException as error:
+            failures.append(error)
+    if failures:
+        raise failures[0]
+
+
+async def aclose_all(closers: tuple[Callable[[], Any], ...]) -> None:
+    """Call all of them, in at most a second, cancelled or not; then raise the first exception that came."""
+    failures = []
+    for close in closers:
+        try:
+            # Each has its share: the connection is closed even where the iterator over it hangs.
+            with move_on_after(_CLOSE_SECONDS / len(closers), shield=True):
+                result = close()
+                if isawaitable(result):
+                    await result
+        except BaseException as error:
+            failures.append(error)
+    if failures:
+        raise failures[0]

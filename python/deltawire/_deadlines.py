@@ -1,0 +1,155 @@
+"""The deadlines of a stream: how long its next read may take.
+
+Each read has one point in time that it must be done by, the nearest of those that the deadlines ask for; it
+is worked out anew for each, from what the parser has counted. The clock is the event loop's. A stream without
+deadlines has no object of this module; one that has costs two looks at the clock and one cancel scope for a
+network read. No scope is entered where no deadline is left to keep, and none where the data is there: where
+items are pending the stream does not come here, and a source in memory never waits. Whether any other source
+has to wait is known only once it does, too late to put a scope around it.
+
+What a deadline means for the stream, which raises StreamTimeout and closes the source, is told in `_stream`.
+"""
+
+from __future__ import annotations
+
+from math import inf
+from typing import TYPE_CHECKING, Any, Protocol
+
+from anyio import CancelScope, current_time
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from deltawire._readers import Chunk
+    from deltawire.sources import Opened
+
+
+class _Counters(Protocol):
+    @property
+    def events(self) -> int: ...
+    @property
+    def comments(self) -> int: ...
+
+
+class DeadlinePassed(Exception):
+    """A deadline struck; nothing was read.
+
+    Attributes:
+        deadline: the name of the parameter.
+        seconds: what it is set to.
+        elapsed: the seconds since the first read.
+    """
+
+    def __init__(self, deadline: str, seconds: float, elapsed: float) -> None:
+        super().__init__(deadline)
+        self.deadline = deadline
+        self.seconds = seconds
+        self.elapsed = elapsed
+
+
+class Deadlines:
+    """The deadlines of one stream, and how much of them is used up."""
+
+    __slots__ = (
+        "_begun",
+        "_comments_count",
+        "_first_event",
+        "_idle",
+        "_progress",
+        "_total",
+        "_waited",
+    )
+
+    def __init__(
+        self,
+        first_event: float | None,
+        idle: float | None,
+        total: float | None,
+        comments_count: bool,
+    ) -> None:
+        self._first_event = first_event
+        self._idle = idle
+        self._total = total
+        self._comments_count = comments_count
+        # When the first read began, by the clock of the event loop.
+        self._begun: float | None = None
+        # How much progress there was, and for how long the source was waited for since.
+        self._progress = 0
+        self._waited = 0.0
+
+    @classmethod
+    def of(
+        cls,
+        first_event_timeout: float | None,
+        idle_timeout: float | None,
+        total_timeout: float | None,
+        comments_count_as_progress: bool,
+    ) -> Deadlines | None:
+        """Make them of the parameters of a stream; None if all are off.
+
+        Raises:
+            TypeError: one is no number.
+            ValueError: one is not above 0.
+        """
+        if first_event_timeout is idle_timeout is total_timeout is None:
+            return None
+        return cls(
+            _seconds("first_event_timeout", first_event_timeout),
+            _seconds("idle_timeout", idle_timeout),
+            _seconds("total_timeout", total_timeout),
+            bool(comments_count_as_progress),
+        )
+
+    async def read(self, opened: Opened[AsyncIterator[Chunk]], counters: _Counters) -> Chunk:
+        """Read the next chunk.
+
+        Raises:
+            DeadlinePassed: it did not come in time. A cancellation from outside stays one.
+        """
+        began = current_time()
+        if self._begun is None:
+            self._begun = began
+        deadline, seconds, at = self._nearest(began, counters)
+        if at <= began:
+            raise DeadlinePassed(deadline, seconds, began - self._begun)
+        if opened.polled or at == inf:
+            return await opened.chunks.__anext__()
+        try:
+            with CancelScope(deadline=at):
+                # A read that is done as the deadline strikes is not cancelled any more, and its data counts.
+                return await opened.chunks.__anext__()
+        finally:
+            if self._idle is not None:
+                self._waited += current_time() - began
+        raise DeadlinePassed(deadline, seconds, current_time() - self._begun)
+
+    def _nearest(self, now: float, counters: _Counters) -> tuple[str, float, float]:
+        """Find the deadline that strikes first: its name, its seconds and when that is."""
+        events = counters.events
+        progress = events + counters.comments if self._comments_count else events
+        if progress != self._progress:
+            self._progress = progress
+            self._waited = 0.0
+        found = ("", inf, inf)
+        begun = now if self._begun is None else self._begun
+        if self._total is not None:
+            found = ("total_timeout", self._total, begun + self._total)
+        if self._first_event is not None and not events:
+            at = begun + self._first_event
+            if at < found[2]:
+                found = ("first_event_timeout", self._first_event, at)
+        elif self._idle is not None:
+            at = now + self._idle - self._waited
+            if at < found[2]:
+                found = ("idle_timeout", self._idle, at)
+        return found
+
+
+def _seconds(name: str, value: Any) -> float | None:
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise TypeError(f"{name} is a number of seconds or None, not {type(value).__name__}")
+    if not value > 0:
+        raise ValueError(f"{name} is above 0 seconds, or None for none, not {value!r}")
+    return float(value)
