@@ -35,8 +35,8 @@ mpl.rcParams.update(
 )
 
 OURS, PEER, FLOOR, INK, PALE = "#0072B2", "#E69F00", "#9A9A9A", "#222222", "#E4E4E4"
-LINES = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9"]
-MARKERS = ["o", "s", "^", "D", "v", "P"]
+LINES = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000"]
+MARKERS = ["o", "s", "^", "D", "v", "P", "*"]
 
 
 def works(results: Results, folder: Path) -> None:

@@ -18,7 +18,7 @@ from pathlib import Path
 from resource import getpagesize
 from typing import Any, NamedTuple
 
-from deltawire import ChatAccumulator, ChatParser, EventParser, JSONParser
+from deltawire import ChatAccumulator, ChatParser, ChatRelay, EventParser, JSONParser
 
 COUNT = 100_000
 FEW = 1_000
@@ -28,6 +28,7 @@ KINDS: dict[str, Callable[[], Any]] = {
     "JSONParser": JSONParser,
     "ChatParser": ChatParser,
     "ChatAccumulator": ChatAccumulator,
+    "ChatRelay": ChatRelay,
 }
 KB = 1024
 
