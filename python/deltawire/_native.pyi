@@ -443,6 +443,7 @@ class ChatAccumulator:
     def malformed(self) -> int:
         """How many payloads were no JSON."""
 
+@final
 class ChatRelay:
     """Passes a chat stream on byte for byte, observes it as `ChatAccumulator` does, and applies rules.
 
