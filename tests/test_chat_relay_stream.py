@@ -2,63 +2,45 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
-import aiohttp
 import anyio
 import httpx
 import pytest
-from chat_streams import DONE, STOP, chunk, event, pieces, text
-from conftest import ASYNCIO, TRIO
+from chat_streams import DONE, STOP, chunk, pieces, text
 from fakes import BLOCK, Receiver, agenerate, generate
-from servers import Exchange, serve
+from relays import BILLED, KEEP_ALIVE, USAGE_CHUNK, assert_told, collect
 from virtual_time import VIRTUAL
 
-from deltawire import (
-    ChatAccumulator,
-    ChatRelayStream,
-    NotEventStream,
-    StreamEnd,
-    StreamTimeout,
-    UpstreamError,
-)
+from deltawire import ChatRelayStream, StreamEnd, StreamTimeout
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-USAGE = event({"choices": [], "usage": {"total_tokens": 5}})
-BODY = text("a", "b") + STOP + USAGE + DONE
-KEEP_ALIVE = b": keep-alive\n"
 
 
 class NetworkError(Exception):
     """What a source raises."""
 
 
-async def collect(stream: ChatRelayStream) -> bytes:
-    return b"".join([data async for data in stream])
-
-
 # What comes out.
 
 
 def test_without_rules_the_chunks_of_the_source_come_out_themselves() -> None:
-    chunks = pieces(BODY, 50)
+    chunks = pieces(BILLED, 50)
     with ChatRelayStream(chunks) as stream:
         for sent, came in zip(stream, chunks, strict=True):
             assert sent is came
     assert stream.usage is not None
     assert (stream.usage.total_tokens, stream.end, stream.done) == (5, StreamEnd.DONE, True)
     assert stream.completion.choices[0].message.content == "ab"
-    assert (stream.bytes, stream.events, stream.edited, stream.dropped) == (len(BODY), 5, 0, 0)
+    assert (stream.bytes, stream.events, stream.edited, stream.dropped) == (len(BILLED), 5, 0, 0)
     assert (stream.error, stream.exceeded, stream.failure) == (None, None, None)
     assert stream.finished_tool_calls() == []
 
 
 @pytest.mark.anyio
 async def test_with_rules_an_item_is_what_a_chunk_gives_to_send_on() -> None:
-    async with ChatRelayStream(Receiver(*pieces(BODY, 50)), usage="drop", set={"model": "x"}) as stream:
+    async with ChatRelayStream(Receiver(*pieces(BILLED, 50)), usage="drop", set={"model": "x"}) as stream:
         items = [data async for data in stream]
     assert all(items)
     assert b"".join(items) == (text("a", "b") + STOP).replace(b'"m"', b'"x"') + DONE
@@ -83,10 +65,11 @@ def test_everything_is_readable_at_any_moment(source: str) -> None:
 
 
 def test_iteration_ends_with_the_sentinel_and_all_that_belongs_to_it() -> None:
-    body = BODY.replace(b"\n", b"\r\n")
+    body = BILLED.replace(b"\n", b"\r\n")
     assert b"".join(ChatRelayStream([body[:-1], body[-1:], b"data: more\n\n"])) == body
     assert (
-        b"".join(ChatRelayStream([BODY + b": behind", b"data: more\n\n"], set={"a": 1})) == BODY + b": behind"
+        b"".join(ChatRelayStream([BILLED + b": behind", b"data: more\n\n"], set={"a": 1}))
+        == BILLED + b": behind"
     )
 
 
@@ -112,14 +95,6 @@ async def test_what_the_source_raises_is_raised() -> None:
         await anext(stream)
     assert stream.end is None
     await stream.aclose()
-
-
-def assert_told(sent: bytes, before: bytes) -> None:
-    assert sent.startswith(before + b'data: {"error":')
-    assert sent.endswith(b'"code":"incomplete_stream"}}\n\n' + DONE)
-    accumulator = ChatAccumulator()
-    accumulator.feed(sent)
-    assert accumulator.end is StreamEnd.ERROR
 
 
 @pytest.mark.anyio
@@ -261,7 +236,7 @@ def test_keep_alives_need_a_source_that_can_be_waited_for() -> None:
     with pytest.raises(TypeError, match="keep_alive"):
         ChatRelayStream(httpx.Response(200, stream=httpx.SyncByteStream()), keep_alive=1.0)
     with pytest.raises(RuntimeError):
-        next(ChatRelayStream([BODY], keep_alive=1.0))
+        next(ChatRelayStream([BILLED], keep_alive=1.0))
 
 
 # Clients that go away.
@@ -274,7 +249,7 @@ async def test_when_the_client_goes_away_the_bill_is_read_on(make: Any, keep_ali
     for cancelled in (False, True):
         with anyio.CancelScope() as scope:
             # The second read is cancelled while the source waits, the rest comes afterwards.
-            source = make(text("a"), scope.cancel if cancelled else b"", text("b"), STOP, USAGE, DONE)
+            source = make(text("a"), scope.cancel if cancelled else b"", text("b"), STOP, USAGE_CHUNK, DONE)
             async with ChatRelayStream(source, on_disconnect="drain", keep_alive=keep_alive) as stream:
                 async for _ in stream:
                     if not cancelled:
@@ -316,6 +291,24 @@ async def test_reading_on_ends_with_the_source_and_survives_its_failure() -> Non
         with ChatRelayStream(generate([text("a"), STOP, *last]), on_disconnect="drain") as stream:
             next(stream)
         assert stream.end is (None if last else StreamEnd.FINISHED)
+
+
+@pytest.mark.anyio
+async def test_what_edit_raises_does_not_cost_the_bill() -> None:
+    def edit(event: Any) -> bytes | None:
+        raise LookupError
+
+    async with ChatRelayStream(Receiver(*pieces(BILLED, 50)), edit=edit, on_disconnect="drain") as stream:
+        with pytest.raises(LookupError):
+            await anext(stream)
+    assert stream.end is StreamEnd.DONE
+    assert stream.usage is not None
+    with (
+        pytest.raises(LookupError),
+        ChatRelayStream(pieces(BILLED, 50), edit=edit, on_disconnect="drain") as plain,
+    ):
+        next(plain)
+    assert plain.end is StreamEnd.DONE
 
 
 @pytest.mark.anyio
@@ -361,121 +354,6 @@ def test_an_argument_that_makes_no_sense_is_refused(
 ) -> None:
     with pytest.raises(error):
         ChatRelayStream([], **arguments)
-
-
-# Over real connections.
-
-
-def answer(exchange: Exchange) -> None:
-    exchange.head()
-    exchange.send(text("a"))
-    exchange.wait()
-    exchange.send(text("b") + STOP + USAGE + DONE)
-    exchange.end()
-
-
-@pytest.mark.anyio
-@pytest.mark.parametrize("anyio_backend", [ASYNCIO[0], TRIO])
-async def test_an_httpx_response_is_relayed_as_it_arrives(anyio_backend: Any) -> None:
-    with serve(answer) as server:
-        async with (
-            httpx.AsyncClient() as client,
-            client.stream("GET", server.url) as response,
-            ChatRelayStream(response, keep_alive=0.05) as stream,
-        ):
-            sent = await anext(stream)
-            assert sent == text("a")
-            assert await anext(stream) == KEEP_ALIVE  # and the read goes on
-            server.release()
-            sent += await collect(stream)
-        assert sent.replace(KEEP_ALIVE, b"") == BODY
-
-
-@pytest.mark.anyio
-@pytest.mark.parametrize("anyio_backend", [ASYNCIO[0], TRIO])
-async def test_an_httpx_response_is_read_on_for_a_client_that_goes_away(anyio_backend: Any) -> None:
-    with serve(answer) as server:
-        async with httpx.AsyncClient() as client, client.stream("GET", server.url) as response:
-            with anyio.CancelScope() as scope:
-                async with ChatRelayStream(response, on_disconnect="drain") as stream:
-                    await anext(stream)
-                    async with anyio.create_task_group() as group:
-                        group.start_soon(anext, stream)
-                        await anyio.sleep(0.05)
-                        server.release()
-                        scope.cancel()
-        assert stream.end is StreamEnd.DONE
-        assert stream.usage is not None
-
-
-@pytest.mark.anyio
-@pytest.mark.parametrize("anyio_backend", [ASYNCIO[0]])
-async def test_an_aiohttp_response_that_is_reset_is_told_to_the_client(anyio_backend: Any) -> None:
-    def reset(exchange: Exchange) -> None:
-        exchange.head()
-        exchange.send(text("a"))
-        exchange.wait()
-        exchange.reset()
-
-    with serve(reset) as server:
-        async with (
-            aiohttp.ClientSession() as session,
-            session.get(server.url) as response,
-            ChatRelayStream(response, append_error=True, keep_alive=60.0) as stream,
-        ):
-            assert await anext(stream) == text("a")
-            server.release()
-            assert_told(text("a") + await collect(stream), text("a"))
-        assert isinstance(stream.failure, aiohttp.ClientError)
-
-
-def test_a_blocking_client_is_relayed_and_read_on() -> None:
-    with serve(answer) as server, httpx.Client() as client, client.stream("GET", server.url) as response:
-        with ChatRelayStream(response, on_disconnect="drain") as stream:
-            assert next(stream) == text("a")
-            server.release()
-        assert stream.end is StreamEnd.DONE
-
-
-@pytest.mark.anyio
-@pytest.mark.parametrize("anyio_backend", [ASYNCIO[0], TRIO])
-@pytest.mark.parametrize("append_error", [False, True])
-async def test_a_response_that_is_no_stream_is_raised_before_anything_is_sent(
-    append_error: bool, anyio_backend: Any
-) -> None:
-    body = json.dumps({"error": {"message": "no such key", "code": 401}}).encode()
-
-    def refuse(exchange: Exchange) -> None:
-        exchange.head(len(body), status=401, content_type="application/json")
-        exchange.send(body)
-
-    with serve(refuse) as server:
-        async with httpx.AsyncClient() as client, client.stream("GET", server.url) as response:
-            stream = ChatRelayStream(response, append_error=append_error, keep_alive=5.0)
-            with pytest.raises(UpstreamError) as caught:
-                await anext(stream)
-            assert caught.value.error.message == "no such key"
-            await stream.aclose()
-        with (
-            httpx.Client() as plain,
-            plain.stream("GET", server.url) as answered,
-            pytest.raises(UpstreamError),
-        ):
-            next(ChatRelayStream(answered, append_error=append_error))
-
-
-def test_a_page_in_the_place_of_a_stream_is_raised() -> None:
-    def page(exchange: Exchange) -> None:
-        exchange.head(6, status=502, content_type="text/html")
-        exchange.send(b"<html>")
-
-    with (
-        serve(page) as server,
-        httpx.Client() as client,
-        client.stream("GET", server.url) as response,
-        pytest.raises(NotEventStream),
-    ):
-        next(ChatRelayStream(response))
 
 
 @pytest.mark.anyio

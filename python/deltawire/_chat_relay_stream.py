@@ -237,7 +237,7 @@ class ChatRelayStream(BaseStream[bytes]):
 
     def _reads_on(self, side: _Side) -> bool:
         # Who holds the turn is reading: there is a task that waits, or a deadline that closes the stream.
-        reading = self._state in ("reading", "doubted") and bool(self._turn)
+        reading = self._state in ("reading", "doubted", "resuming") and bool(self._turn)
         return self._drains and self._side is side and reading and not self._closed and not self._at_end
 
     def _drain_bill(self) -> None:
@@ -251,7 +251,7 @@ class ChatRelayStream(BaseStream[bytes]):
                     self._parser.close()
                     break
                 size += len(chunk)
-                self._parser.feed(chunk)
+                self._observe(chunk)
                 if self.done:
                     break
 
@@ -263,9 +263,14 @@ class ChatRelayStream(BaseStream[bytes]):
                 while size < self._drain_bytes and not self.done:
                     chunk = await opened.chunks.__anext__()
                     size += len(chunk)
-                    self._parser.feed(chunk)
+                    self._observe(chunk)
             except StopAsyncIteration:
                 self._parser.close()
+
+    def _observe(self, chunk: Chunk) -> None:
+        # Nothing is sent, so it does not matter what `edit` raises.
+        with suppress(Exception):
+            self._parser.feed(chunk)
 
     def _partial(self) -> ChatCompletion:
         return self.completion
