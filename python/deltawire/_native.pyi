@@ -4,10 +4,12 @@ Each has `feed` and `close`, counts what it saw, and is used by one thread or ta
 """
 
 import builtins
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from typing import Any, ClassVar, Generic, Literal, Self, TypeVar, final, overload
 
 from deltawire.errors import LimitExceeded
+from typing_extensions import disjoint_base
+
 from deltawire.verdict import ProviderError, StreamEnd
 
 __all__ = [
@@ -41,6 +43,18 @@ __all__ = [
 _T = TypeVar("_T")
 
 __version__: str
+
+@disjoint_base
+class _Items:
+    """Gives items that are there without a coroutine: the base of streams.
+
+    `__anext__` returns an awaitable of the next item of `_pending`; where that has none, what `_anext` returns,
+    which the class below brings.
+    """
+
+    _pending: Iterator[Any]
+    def __aiter__(self) -> Self: ...
+    def __anext__(self) -> Awaitable[Any]: ...
 
 @final
 class ServerSentEvent:
