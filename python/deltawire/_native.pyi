@@ -7,9 +7,9 @@ import builtins
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from typing import Any, ClassVar, Generic, Literal, Self, TypeVar, final, overload
 
-from deltawire.errors import LimitExceeded
 from typing_extensions import disjoint_base
 
+from deltawire.errors import LimitExceeded
 from deltawire.verdict import ProviderError, StreamEnd
 
 __all__ = [
@@ -48,8 +48,8 @@ __version__: str
 class _Items:
     """Gives items that are there without a coroutine: the base of streams.
 
-    `__anext__` returns an awaitable of the next item of `_pending`; where that has none, what `_anext` returns,
-    which the class below brings.
+    `__anext__` returns an awaitable of the next item of `_pending`; where that has none, what `_anext` of the
+    class below returns.
     """
 
     _pending: Iterator[Any]
