@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-# A shell that runs the tests in the background has them ignore Ctrl-C, and so would the commands that they start.
+# A shell that runs the tests in the background has them ignore Ctrl-C, and so the commands that they start.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
