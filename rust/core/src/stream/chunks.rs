@@ -69,7 +69,7 @@ pub struct Malformed<'p> {
 #[derive(Debug)]
 struct Lines {
     text: Box<str>,
-    /// The type of their event.
+    /// The type of their event, until the first of them is looked at.
     event: Box<str>,
     at: usize,
     number: u64,
@@ -88,7 +88,7 @@ pub struct ChunkParser {
     document: Option<Box<Document>>,
     /// A payload that was no valid UTF-8, or one of the lines.
     text: Box<str>,
-    /// The type of the event at hand, where that was no valid UTF-8.
+    /// The type of the event at hand, where that was no valid UTF-8, or of the event that the lines are of.
     event: Box<str>,
     lines: Option<Box<Lines>>,
     /// The body so far, as long as it may be a JSON document.
@@ -289,7 +289,9 @@ impl ChunkParser {
         let Some(mut lines) = self.lines.take() else { return Step::Nothing };
         let line = lines.text[lines.at..].split('\n').next().unwrap_or_default();
         self.text = line.into();
-        self.event = lines.event.clone();
+        if lines.at == 0 {
+            self.event = std::mem::take(&mut lines.event);
+        }
         let (number, offset) = (lines.number, lines.offset);
         lines.at += line.len() + 1;
         if lines.at < lines.text.len() {
