@@ -293,12 +293,12 @@ class ChatStream(BaseStream[ChatCompletionChunk]):
             raise chat_refusal(opened, body)
 
     def _judge(self) -> None:
-        """Raise, if the stream has not ended well."""
+        """Raise, if the stream has not ended well; without a word of how an iteration ends."""
         end = self.end
         if not self._raises or end is None or end.is_complete:
             return
         if end is StreamEnd.ERROR and self.error is not None:
-            raise UpstreamError(self.error, completion=self.completion, status=self._status)
+            raise UpstreamError(self.error, completion=self.completion, status=self._status) from None
         if end is StreamEnd.NOT_SSE:
             content_type = self._opened.content_type if self._opened is not None else None
             raise NotEventStream(
@@ -306,5 +306,7 @@ class ChatStream(BaseStream[ChatCompletionChunk]):
                 content_type=content_type or "",
                 preview=self._parser.preview,
                 completion=self.completion,
-            )
-        raise IncompleteStream(end, completion=self.completion, offset=self.bytes, events=self.events)
+            ) from None
+        raise IncompleteStream(
+            end, completion=self.completion, offset=self.bytes, events=self.events
+        ) from None
