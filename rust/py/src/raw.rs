@@ -164,6 +164,8 @@ pub fn record_class(
 /// A record whose slots are being filled.
 pub struct NewRecord<'py> {
     record: Bound<'py, PyAny>,
+    /// How many slots there are, and how many of them are filled.
+    slots: usize,
     next: usize,
 }
 
@@ -174,8 +176,8 @@ impl<'py> NewRecord<'py> {
         let class = class.bind(py).as_type_ptr();
         // SAFETY:
         // - The class is a live type that `record_class` made, so its instances begin with a head.
-        // - The memory is as large as the class says, all of it is zero before anybody sees it, and null is what
-        //   slots and pointers may be. `PyObject_Init` sets type and reference count, as `dealloc` expects.
+        // - The memory is as large as the class says, all of it is set before anybody sees it, and null is what slots
+        //   and pointers may be. `PyObject_Init` sets type and reference count, as `dealloc` expects.
         // - The references that the head takes over are new ones.
         unsafe {
             let size = (*class).tp_basicsize.cast_unsigned();
@@ -183,28 +185,29 @@ impl<'py> NewRecord<'py> {
             if memory.is_null() {
                 return Err(PyMemoryError::new_err(()));
             }
-            memory.cast::<u8>().write_bytes(0, size);
             ffi::PyObject_Init(memory, class);
-            let record = Bound::from_owned_ptr(py, memory);
             let head = memory.cast::<Head>();
+            (*head).extras = std::ptr::null_mut();
             (*head).text = origin.text.clone().into_ptr();
             (*head).sent = origin.sent.map_or(std::ptr::null_mut(), |sent| sent.clone().into_ptr());
             (*head).start = origin.start;
             (*head).end = origin.end;
-            Ok(Self { record, next: 0 })
+            let count = slot_count(class);
+            for at in 0..count {
+                slots(memory).add(at).write(std::ptr::null_mut());
+            }
+            Ok(Self { record: Bound::from_owned_ptr(py, memory), slots: count, next: 0 })
         }
     }
 
     /// Fills the next slot. There must be one.
+    #[inline]
     pub fn push(&mut self, value: Bound<'py, PyAny>) {
-        // SAFETY: the record is one, see `new`; `next` counts the slots that are filled, so this one is null and,
-        // by the check, inside the record; nobody else has seen the record yet.
-        unsafe {
-            let class = ffi::Py_TYPE(self.record.as_ptr());
-            if self.next < slot_count(class) {
-                slots(self.record.as_ptr()).add(self.next).write(value.into_ptr());
-                self.next += 1;
-            }
+        if self.next < self.slots {
+            // SAFETY: the record is one, see `new`; `next` counts the slots that are filled, so this one is null and,
+            // by the check, inside the record; nobody else has seen the record yet.
+            unsafe { slots(self.record.as_ptr()).add(self.next).write(value.into_ptr()) };
+            self.next += 1;
         }
     }
 
