@@ -268,20 +268,6 @@ class ChatStream(BaseStream[ChatCompletionChunk]):
     def _saw_sentinel(self) -> bool:
         return self._parser.accumulator.done
 
-    def _fill(self, until: Callable[[], bool] | None = None) -> Iterator[ChatCompletionChunk]:
-        try:
-            return super()._fill(until)
-        except StopIteration:
-            self._judge()
-            raise
-
-    async def _afill(self, until: Callable[[], bool] | None = None) -> Iterator[ChatCompletionChunk]:
-        try:
-            return await super()._afill(until)
-        except StopAsyncIteration:
-            self._judge()
-            raise
-
     def _require_type(self, opened: Opened[Iterator[Chunk]]) -> None:
         body = read_refused(opened, MAX_DOCUMENT_BYTES)
         if body is not None:
@@ -293,12 +279,11 @@ class ChatStream(BaseStream[ChatCompletionChunk]):
             raise chat_refusal(opened, body)
 
     def _judge(self) -> None:
-        """Raise, if the stream has not ended well; without a word of how an iteration ends."""
         end = self.end
         if not self._raises or end is None or end.is_complete:
             return
         if end is StreamEnd.ERROR and self.error is not None:
-            raise UpstreamError(self.error, completion=self.completion, status=self._status) from None
+            raise UpstreamError(self.error, completion=self.completion, status=self._status)
         if end is StreamEnd.NOT_SSE:
             content_type = self._opened.content_type if self._opened is not None else None
             raise NotEventStream(
@@ -306,7 +291,5 @@ class ChatStream(BaseStream[ChatCompletionChunk]):
                 content_type=content_type or "",
                 preview=self._parser.preview,
                 completion=self.completion,
-            ) from None
-        raise IncompleteStream(
-            end, completion=self.completion, offset=self.bytes, events=self.events
-        ) from None
+            )
+        raise IncompleteStream(end, completion=self.completion, offset=self.bytes, events=self.events)

@@ -272,6 +272,9 @@ class BaseStream(_Items, Generic[_T]):
         """How many events the parser refused."""
         return self._parser.malformed
 
+    def _judge(self) -> None:
+        """Raise, where the iteration is about to end and the stream has not ended well."""
+
     def _saw_sentinel(self) -> bool:
         """Tell whether the stream said that it is complete."""
         return False
@@ -323,6 +326,7 @@ class BaseStream(_Items, Generic[_T]):
                     return self._pending
                 if until is not None and until():
                     return self._pending
+            self._judge()
             raise StopIteration
         finally:
             self._turn.append(None)
@@ -370,6 +374,7 @@ class BaseStream(_Items, Generic[_T]):
                 if until is not None and until():
                     return self._pending
             await self._drain(opened)
+            self._judge()
             raise StopAsyncIteration
         finally:
             self._turn.append(None)

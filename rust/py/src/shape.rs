@@ -297,7 +297,13 @@ fn run<'py>(steps: &mut slice::Iter<'_, Step>, text: &mut Text<'_, 'py>) -> PyRe
             let origin = Origin { text: text.json, sent, start: text.moved(start), end: text.moved(end) };
             let mut record = NewRecord::new(class.record(py)?, &origin)?;
             for _ in class.fields {
-                record.push(run(steps, text)?);
+                // Most fields are that, so it is not worth a call.
+                record.push(if let Some(Step::Same(value)) = steps.as_slice().first() {
+                    steps.next();
+                    value.bind(py).clone()
+                } else {
+                    run(steps, text)?
+                });
             }
             let extras = extras.as_ref().map(|extras| extras.make(text)).transpose()?;
             record.finish(extras)
