@@ -172,6 +172,12 @@ def test_one_base_catches_all(error: DeltawireError, attributes: dict[str, Any],
     assert isinstance(error, TimeoutError) == isinstance(error, OSError) == (type(error) is StreamTimeout)
 
 
+def test_a_body_that_was_read_all_the_same_is_told_by_what_it_is_and_not_by_its_type() -> None:
+    error = NotEventStream(status=200, content_type="application/json", completion=COMPLETION)
+    assert "neither a field nor a comment" in str(error)
+    assert "check_content_type" not in str(error)
+
+
 @pytest.mark.parametrize("make", [InvalidJSON, NotEventStream])
 def test_a_preview_is_200_bytes_at_most(make: Callable[..., Any]) -> None:
     assert make(preview=b"x" * 200).preview == b"x" * 200

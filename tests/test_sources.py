@@ -10,7 +10,7 @@ import io
 import os
 import socket
 import tempfile
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +23,7 @@ import urllib3
 from conftest import ASYNCIO, TRIO
 from fakes import Receiver, agenerate, generate
 
-from deltawire import EventStream, JSONStream
+from deltawire import ChatRelayStream, ChatStream, EventStream, JSONStream
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -360,6 +360,25 @@ async def test_what_is_no_source_at_all_is_refused_when_it_is_used() -> None:
             next(EventStream(wrong))
         with pytest.raises(TypeError, match="is no source of bytes"):
             await anext(EventStream(wrong))
+
+
+@pytest.mark.anyio
+async def test_what_gives_a_source_is_told_from_one() -> None:
+    async def ask() -> None: ...
+
+    asked = ask()
+    with pytest.raises(TypeError, match="await it first"):
+        await anext(EventStream(asked))
+    asked.close()
+    with pytest.raises(TypeError, match="enter it with `with`"):
+        next(EventStream(nullcontext()))
+
+
+@pytest.mark.parametrize("item", ["data: 1\n\n", 1, None, {}])
+def test_a_source_of_something_else_than_bytes_is_told_its_type(item: Any) -> None:
+    for stream in (EventStream, JSONStream, ChatStream, ChatRelayStream):
+        with pytest.raises(TypeError, match=f"bytes.*not .?{type(item).__name__}"):
+            next(iter(stream([item])))
 
 
 @pytest.mark.anyio

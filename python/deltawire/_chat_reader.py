@@ -96,7 +96,8 @@ class Reader:
     def _begin(self, data: Chunk, now: float) -> None:
         if self.timings.first_byte is None and data:
             self.timings.first_byte = now
-        self.preview += bytes(data[: PREVIEW_BYTES - len(self.preview)])
+        # A view says of what is no bytes that it is none.
+        self.preview += bytes(memoryview(data)[: PREVIEW_BYTES - len(self.preview)])
 
     def close(self) -> list[ChatCompletionChunk]:
         """Take the end of the source."""

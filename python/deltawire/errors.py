@@ -120,7 +120,8 @@ class NotEventStream(DeltawireError):
         preview: bytes = b"",
         completion: ChatCompletion | None = None,
     ) -> None:
-        if content_type and "text/event-stream" not in content_type.lower():
+        refused = completion is None  # before anything was read
+        if refused and content_type and "text/event-stream" not in content_type.lower():
             super().__init__(
                 f"expected a response of type text/event-stream, got {content_type!r} with status {status}; "
                 f"look at the request, or pass check_content_type=False if it is an event stream after all"

@@ -19,7 +19,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from functools import partial
-from inspect import iscoroutinefunction
+from inspect import iscoroutine, iscoroutinefunction
 from io import TextIOBase
 from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar
 
@@ -150,7 +150,7 @@ def open_async(source: Any) -> Opened[AsyncIterator[Chunk]]:
     elif hasattr(source, "__iter__"):
         chunks, fragile, polled = readers.Polled(iter(source)), True, True
     else:
-        raise TypeError(f"{_name(source)} is no source of bytes that deltawire knows how to read")
+        raise _unknown(source)
     return Opened(chunks, _closers(source, chunks, ("aclose", "close")), fragile, polled, *_http(source))
 
 
@@ -177,7 +177,16 @@ def _is_other_side(response: Any, method: str) -> bool:
 def _refuse_async(source: Any) -> NoReturn:
     if any(hasattr(source, method) for method in _ASYNC_METHODS):
         raise TypeError(f"{_name(source)} is asynchronous: use `async for`, or a blocking client")
-    raise TypeError(f"{_name(source)} is no source of bytes that deltawire knows how to read")
+    raise _unknown(source)
+
+
+def _unknown(source: Any) -> TypeError:
+    hint = ""
+    if iscoroutine(source):
+        hint = ": await it first"
+    elif hasattr(source, "__enter__") or hasattr(source, "__aenter__"):
+        hint = ": enter it with `with` or `async with`, and pass what that gives"
+    return TypeError(f"{_name(source)} is no source of bytes that deltawire knows how to read{hint}")
 
 
 def _refuse_blocking(source: Any) -> NoReturn:
