@@ -7,6 +7,7 @@ import builtins
 from collections.abc import Callable, Iterable
 from typing import Any, ClassVar, Generic, Literal, Self, TypeVar, final, overload
 
+from deltawire.errors import LimitExceeded
 from deltawire.verdict import ProviderError, StreamEnd
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "ChatCompletionMessage",
     "ChatCompletionTokenLogprob",
     "ChatParser",
+    "ChatRelay",
     "Choice",
     "ChoiceDelta",
     "ChoiceDeltaToolCall",
@@ -440,6 +442,143 @@ class ChatAccumulator:
     @property
     def malformed(self) -> int:
         """How many payloads were no JSON."""
+
+class ChatRelay:
+    """Passes a chat stream on byte for byte, observes it as `ChatAccumulator` does, and applies rules.
+
+    `feed` and `close` return what to send on. Without rules that is the object that was fed. With rules an
+    event waits for its end, and spans of it are replaced; all other bytes are those that came. Comments ahead
+    of an event do not wait. Events of other dialects, broken JSON, any line ends and any cut of the bytes pass
+    through; where a replaced span crosses `data:` lines, that event's data is written on one line. The guide
+    docs/guides/relay.md tells the rules in full.
+
+    Nothing that comes makes a relay raise: over a limit it stops observing, goes on relaying, and says so in
+    `exceeded`. An event over `max_event_size` bytes, all its lines counted, is sent on in pieces with no rule
+    applied. A relay holds at most one event, or two with `repair`, beside the message that it observes.
+
+    Args:
+        set: top-level fields and the values that take the place of theirs, anything that orjson encodes. A
+            field that is not there is not put in. Keys are compared unescaped; each of several is meant.
+        remove: top-level fields to take out, each with one comma.
+        usage: `"drop"` drops chunks that have nothing but the usage, and takes it out of other chunks: the
+            field at the top, in a choice and in `x_groq`. It is observed all the same.
+        comments: `"drop"` drops comment lines, and the blank line of a comment that stands for itself.
+        repair: put tool calls into canonical form: a stable index, id, type and name in the first fragment
+            and no other, arguments as text; and one finish reason for a choice. What is canonical is not
+            touched. An event with a finish reason waits for the next event, a call for its id and name.
+        edit: called with each event that would be sent on, after the other rules; the slow way. It returns
+            None to leave it, `b""` to drop it, or the bytes to send in its place, which end with a blank line.
+            It must not use the relay. What it raises comes out of `feed` or `close`, and what was to be
+            returned comes out of the next call, without the events that it failed on.
+        append_error: send on whole events only, and let a stream that did not end well end with an error event
+            as the openai package raises it, and `[DONE]`. For chat streams: other dialects have other ends.
+        n: the n of the request, as for `ChatAccumulator`.
+        max_message_size: as for `ChatAccumulator`.
+        max_tool_calls: as for `ChatAccumulator`.
+        max_choices: as for `ChatAccumulator`.
+        max_event_size: the largest event in bytes.
+
+    Raises:
+        TypeError: a value of `set` is no JSON, or a rule is of another type.
+        ValueError: `usage` or `comments` is neither, a field is to be set and removed, or a limit is below 1.
+    """
+
+    def __new__(
+        cls,
+        *,
+        set: dict[str, Any] | None = None,  # noqa: A002
+        remove: Iterable[str] | None = None,
+        usage: Literal["keep", "drop"] = "keep",
+        comments: Literal["keep", "drop"] = "keep",
+        repair: bool = False,
+        edit: Callable[[ServerSentEvent], builtins.bytes | None] | None = None,
+        append_error: bool = False,
+        n: int | None = None,
+        max_message_size: int = 67108864,
+        max_tool_calls: int = 1024,
+        max_choices: int = 128,
+        max_event_size: int = 33554432,
+    ) -> Self: ...
+    def feed(self, data: builtins.bytes | bytearray | memoryview, /) -> builtins.bytes:
+        """Take the next bytes of the stream and return those to send on.
+
+        Raises:
+            TypeError: `data` is neither bytes, bytearray nor memoryview; or `edit` returned no bytes.
+            ValueError: the relay was closed, or what `edit` returned does not end with a blank line.
+        """
+
+    def close(self) -> builtins.bytes:
+        """Mark the end of the stream, which decides the verdict, and return what is left to send on.
+
+        An event that lacks its blank line is edited if its data is a whole JSON object, else sent on as it
+        is; with `append_error` it is completed, else dropped. Closing again returns nothing.
+        """
+
+    def reset(self) -> None:
+        """Make the relay new, as its parameters made it."""
+
+    @property
+    def completion(self) -> ChatCompletion:
+        """The message as far as it has come from upstream, whatever the rules. A copy."""
+
+    @property
+    def end(self) -> StreamEnd | None:
+        """How the stream ended; None before, and where the observation stopped."""
+
+    @property
+    def error(self) -> ProviderError | None:
+        """The first error that the provider reported inside the stream."""
+
+    @property
+    def usage(self) -> CompletionUsage | None:
+        """The last usage that says anything, whether or not it was sent on."""
+
+    @property
+    def exceeded(self) -> LimitExceeded | None:
+        """The limit at which the observation stopped; None if it goes on. Nothing raises it."""
+
+    @property
+    def has_content(self) -> bool:
+        """Whether any text has come for a message."""
+
+    @property
+    def has_tool_calls(self) -> bool:
+        """Whether any tool call has begun."""
+
+    def finished_tool_calls(self, *, final_only: bool = True) -> list[ToolCall]:
+        """Return the tool calls that are finished, each of them once: as `ChatAccumulator` does."""
+
+    @property
+    def done(self) -> bool:
+        """Whether the sentinel came."""
+
+    @property
+    def pending_bytes(self) -> int:
+        """How many bytes wait to be sent on; always 0 without rules."""
+
+    @property
+    def bytes(self) -> int:
+        """How many bytes came."""
+
+    @property
+    def events(self) -> int:
+        """How many events were observed."""
+
+    @property
+    def comments(self) -> int:
+        """How many comment lines were observed."""
+
+    @property
+    def malformed(self) -> int:
+        """How many observed payloads were no JSON."""
+
+    @property
+    def edited(self) -> int:
+        """How many events were sent on otherwise than they came, those that were made up included."""
+
+    @property
+    def dropped(self) -> int:
+        """How many events and lone comments were not sent on."""
 
 class _ChatObject:
     """What the objects of a chat have in common. Each is made from the JSON text of an object."""

@@ -6,6 +6,8 @@
 //! - [`sse`] frames: lines, fields and events of the HTML standard. It knows no JSON.
 //! - [`stream`] tells what the data of an event is to a reader of JSON: a payload, the sentinel, nothing.
 //!
+//! - [`relay`] passes a chat stream on, and edits it by the places that [`json`] finds.
+//!
 //! Every parser is a push object. The caller hands it a chunk of the stream and asks for the next item until
 //! there is none; items borrow from the chunk, or from the parser where an event was split over chunks.
 #![forbid(unsafe_code)]
@@ -13,6 +15,7 @@
 pub mod chat;
 pub mod json;
 mod limit;
+pub mod relay;
 pub mod sse;
 pub mod stream;
 

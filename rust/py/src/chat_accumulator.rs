@@ -2,9 +2,8 @@
 
 use std::collections::hash_map::Entry;
 
-use deltawire_core::chat::{Limits, ProviderError};
-use deltawire_core::json::Document;
-use deltawire_core::stream::{ChatReader, StreamEnd};
+use deltawire_core::chat::Limits;
+use deltawire_core::stream::ChatReader;
 use pyo3::exceptions::PyTypeError;
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
@@ -12,11 +11,11 @@ use pyo3::types::{PyBytes, PyDict, PyList};
 
 use crate::borrow;
 use crate::chat_parser::Reading;
-use crate::class::{CHUNK, TOOL_CALL, USAGE};
-use crate::completion::{self, ChatCompletion, Ids, Snapshot};
+use crate::class::CHUNK;
+use crate::completion::{ChatCompletion, Ids};
 use crate::errors;
-use crate::json_parser::orjson_loads;
 use crate::object;
+use crate::observed;
 
 /// Adds up a chat stream into its message.
 #[pyclass(module = "deltawire")]
@@ -113,66 +112,30 @@ impl ChatAccumulator {
     fn completion(slf: &Bound<'_, Self>) -> PyResult<ChatCompletion> {
         let mut accumulator = borrow::exclusively(slf)?;
         accumulator.make_ids(slf.py())?;
-        let message = accumulator.core.message().clone();
-        let ended = accumulator.core.end().is_some();
-        Ok(Snapshot { message, ended, ids: accumulator.ids.clone() }.into())
+        Ok(observed::completion(&accumulator.core, &accumulator.ids))
     }
 
     #[pyo3(signature = (*, final_only = true))]
     fn finished_tool_calls<'py>(slf: &Bound<'py, Self>, final_only: bool) -> PyResult<Bound<'py, PyList>> {
-        let py = slf.py();
         let mut accumulator = borrow::exclusively(slf)?;
-        accumulator.make_ids(py)?;
-        let finished = accumulator.core.finished_tool_calls(final_only);
-        let ended = accumulator.core.end().is_some();
-        let message = accumulator.core.message();
-        let mut document = Document::default();
-        let calls = PyList::empty(py);
-        for (index, place) in finished {
-            let choice = message.choices().find(|(of, _)| *of == index);
-            let Some(call) = choice.and_then(|(_, choice)| choice.tool_calls.iter().nth(place)) else {
-                continue;
-            };
-            let id = completion::id_of(&accumulator.ids, index, call);
-            let facts = completion::facts(call, ended, &mut document);
-            let json = PyBytes::new(py, call.body(ended, &id).as_bytes());
-            calls.append(object::parse(&TOOL_CALL, &json, [facts].into())?)?;
-        }
-        Ok(calls)
+        accumulator.make_ids(slf.py())?;
+        let accumulator = &mut *accumulator;
+        observed::finished_tool_calls(slf.py(), &mut accumulator.core, &accumulator.ids, final_only)
     }
 
     #[getter]
     fn end<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
-        let name = match self.core.end() {
-            None => return Ok(None),
-            Some(StreamEnd::Error) => "ERROR",
-            Some(StreamEnd::Done) => "DONE",
-            Some(StreamEnd::NotSse) => "NOT_SSE",
-            Some(StreamEnd::Truncated) => "TRUNCATED",
-            Some(StreamEnd::Empty) => "EMPTY",
-            Some(StreamEnd::Finished) => "FINISHED",
-        };
-        py.import("deltawire.verdict")?.getattr("StreamEnd")?.getattr(name).map(Some)
+        observed::end(py, &self.core)
     }
 
     #[getter]
     fn error<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
-        let Some(ProviderError { message, kind, code, raw }) = &self.core.message().error else {
-            return Ok(None);
-        };
-        let loads = orjson_loads(py)?;
-        let code = match code {
-            Some(code) => loads.call1((&**code,))?,
-            None => py.None().into_bound(py),
-        };
-        let class = py.import("deltawire.verdict")?.getattr("ProviderError")?;
-        class.call1((&**message, kind.as_deref(), code, loads.call1((&**raw,))?)).map(Some)
+        observed::error(py, &self.core)
     }
 
     #[getter]
     fn usage<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
-        let Some(raw) = &self.core.message().usage else { return Ok(None) };
-        object::parse(&USAGE, &PyBytes::new(py, raw.as_bytes()), [].into()).map(Some)
+        observed::usage(py, &self.core)
     }
 
     #[getter]

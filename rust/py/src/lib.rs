@@ -8,6 +8,7 @@
 mod borrow;
 mod chat_accumulator;
 mod chat_parser;
+mod chat_relay;
 mod class;
 mod completion;
 mod errors;
@@ -15,6 +16,7 @@ mod event;
 mod event_parser;
 mod json_parser;
 mod object;
+mod observed;
 mod partial;
 mod raw;
 mod shape;
@@ -29,6 +31,8 @@ mod _native {
     use super::chat_accumulator::ChatAccumulator;
     #[pymodule_export]
     use super::chat_parser::ChatParser;
+    #[pymodule_export]
+    use super::chat_relay::ChatRelay;
     #[pymodule_export]
     use super::completion::ChatCompletion;
     #[pymodule_export]

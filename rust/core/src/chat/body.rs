@@ -208,7 +208,7 @@ impl Object {
 }
 
 /// Writes a JSON string. Of what must be escaped, the two common ones are short.
-pub(super) fn write_text(out: &mut String, text: &str) {
+pub(crate) fn write_text(out: &mut String, text: &str) {
     out.push('"');
     let mut rest = text;
     while let Some(at) = rest.find(|c: char| c < ' ' || c == '"' || c == '\\') {

@@ -17,6 +17,8 @@ mod plan;
 mod reasoning;
 mod tool_calls;
 
+pub(crate) use body::write_text;
+
 pub use accumulator::{Accumulator, Limits, OverLimit};
 pub use choice::{Audio, Choice, FunctionCall, Logprobs};
 pub use error::ProviderError;

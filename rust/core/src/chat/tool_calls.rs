@@ -120,8 +120,13 @@ impl ToolCall {
     }
 
     /// Whether anything is known of the call: a header without name and arguments is no call.
-    fn says_anything(&self) -> bool {
+    pub(crate) fn says_anything(&self) -> bool {
         !self.name.is_empty() || !self.arguments.is_empty()
+    }
+
+    /// Whether the arguments may yet be replaced: they are an empty object that was sent as a value.
+    pub(crate) fn is_placeholder(&self) -> bool {
+        self.placeholder
     }
 
     /// The arguments as they are given out: at the end of the stream, none are an empty object.
@@ -211,8 +216,13 @@ impl ToolCalls {
     }
 
     /// The call to which the last fragment went, as a place for [`add_arguments`](Self::add_arguments).
-    pub(super) fn newest_touched(&self) -> Option<usize> {
+    pub(crate) fn newest_touched(&self) -> Option<usize> {
         self.touched
+    }
+
+    /// A call by its ordinal, also one that says nothing.
+    pub(crate) fn by_ordinal(&self, ordinal: usize) -> Option<&ToolCall> {
+        self.calls.get(ordinal)
     }
 
     /// Takes a fragment that has nothing but arguments, for a call that is known; returns how many more bytes
@@ -255,7 +265,8 @@ impl ToolCalls {
         order
     }
 
-    fn add_fragment(&mut self, item: Value<'_>) -> isize {
+    /// Takes one fragment; returns how many more bytes are held.
+    pub(crate) fn add_fragment(&mut self, item: Value<'_>) -> isize {
         let (mut id, mut index, mut kind, mut function, mut custom) = (None, None, None, None, None);
         for (key, value) in item.members() {
             match &*key {

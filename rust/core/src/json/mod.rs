@@ -5,7 +5,7 @@
 
 mod complete;
 mod document;
-mod scan;
+pub(crate) mod scan;
 mod template;
 mod value;
 

@@ -20,7 +20,7 @@ pub(super) fn space(text: &[u8], mut at: usize) -> usize {
 }
 
 /// The closing quote of a string whose content begins at `at`, and whether it has an escape.
-pub(super) fn string(text: &[u8], mut at: usize) -> Result<(usize, bool), Invalid> {
+pub(crate) fn string(text: &[u8], mut at: usize) -> Result<(usize, bool), Invalid> {
     let mut escaped = false;
     loop {
         at = special(text, at);
@@ -85,7 +85,7 @@ fn unit(text: &[u8], at: usize) -> Result<u16, Invalid> {
 }
 
 /// Behind a number that begins at `at`.
-pub(super) fn number(text: &[u8], start: usize) -> Result<usize, Invalid> {
+pub(crate) fn number(text: &[u8], start: usize) -> Result<usize, Invalid> {
     let digits = |mut at: usize| {
         let first = at;
         while text.get(at).is_some_and(u8::is_ascii_digit) {

@@ -125,6 +125,17 @@ impl<'d> Value<'d> {
         })
     }
 
+    /// The members of an object in the order in which they stand, those that do not count included: for who
+    /// edits the text. Of each its key, decoded, the place where it begins, which is its key's, and its value.
+    pub fn entries(self) -> impl Iterator<Item = (Cow<'d, str>, usize, Value<'d>)> {
+        self.all_members().map(|(key, value)| (key, value.entry().key.start as usize - 1, value))
+    }
+
+    /// The value and all that is in it, in the order in which they begin.
+    pub fn descendants(self) -> impl Iterator<Item = Value<'d>> {
+        (self.number..self.entry().next as usize).map(move |number| Self { number, ..self })
+    }
+
     /// The items of an array, in order; nothing for other kinds.
     pub fn items(self) -> impl Iterator<Item = Value<'d>> {
         let array = self.kind() == Kind::Array;

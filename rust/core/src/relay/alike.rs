@@ -1,0 +1,213 @@
+//! The fast way: blocks that are like an earlier one but for some strings and numbers.
+//!
+//! Most events of a stream are that. So a block that was looked at is kept as a template, with the places of
+//! its scalars and of its splices, and the next block is first compared with it, as it stands in the chunk, for
+//! a tenth of what parsing costs. Where they differ, the template must have a string or a number that begins
+//! behind what was compared; the block must have a valid one in its place; behind both, comparing goes on.
+//!
+//! Why the result is what the slow way would give. Up to the scalar both are equal, so lines, payload and JSON
+//! are in the same state. The scalar is read as the reader of JSON reads it, which takes no byte that
+//! could end a line, so behind it the states are equal again. When the template is used up, the block has ended: its
+//! payload is valid where the template's is, with the same keys and kinds of values in the same order, only
+//! moved. Rules look at nothing else (see `rules`). Bytes that are no UTF-8 may stand inside a string: they
+//! are U+FFFD to the slow way, and no ASCII byte is ever part of one.
+
+use std::iter;
+
+use super::lines::Splice;
+use crate::json::{Kind, Value, scan};
+
+/// Larger blocks are rare, and would weigh on a connection that stays open for hours.
+const MAX_BLOCK: usize = 2 * 1024;
+
+/// Text, a fragment of a tool call, reasoning.
+const MAX_TEMPLATES: usize = 3;
+
+/// More differences than these are read anew.
+const MAX_GAPS: usize = 8;
+
+#[derive(Clone, Copy, Debug)]
+struct Scalar {
+    start: usize,
+    end: usize,
+    is_string: bool,
+}
+
+#[derive(Debug)]
+struct Template {
+    block: Vec<u8>,
+    /// Strings and numbers, in order.
+    scalars: Vec<Scalar>,
+    /// None if such an event is dropped.
+    splices: Option<Vec<Splice>>,
+    /// The scalars that differed in the last block, which are likely to differ again.
+    varied: Vec<usize>,
+}
+
+/// What is to be done with a block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fit {
+    Keep,
+    Drop,
+    /// To be written by [`Templates::write`].
+    Splice,
+}
+
+/// Knows the last few shapes of blocks.
+#[derive(Debug, Default)]
+pub(super) struct Templates {
+    known: Vec<Template>,
+    /// The template that fitted last, or was made last.
+    last: usize,
+    /// Where the template's scalars end that the block has another text for, and how far what stands behind
+    /// has moved.
+    gaps: Vec<(usize, isize)>,
+}
+
+impl Templates {
+    /// Finds out whether the chunk begins with a block like a known one: its length, and what to do with it.
+    pub fn fit(&mut self, chunk: &[u8], limit: usize) -> Option<(usize, Fit)> {
+        // The last one first, then the newest.
+        let others = (0..self.known.len()).rev().filter(|&at| at != self.last);
+        for at in iter::once(self.last).chain(others) {
+            let Some(template) = self.known.get_mut(at) else { break };
+            if let Some(len) =
+                template.fit_again(chunk, &mut self.gaps).or_else(|| template.fit(chunk, &mut self.gaps))
+            {
+                self.last = at;
+                let fit = match &template.splices {
+                    None => Fit::Drop,
+                    Some(splices) if splices.is_empty() => Fit::Keep,
+                    Some(_) => Fit::Splice,
+                };
+                return (len <= limit).then_some((len, fit));
+            }
+        }
+        None
+    }
+
+    /// Writes the block that fitted last with its splices.
+    pub fn write(&self, block: &[u8], out: &mut Vec<u8>) {
+        let splices = self.known.get(self.last).and_then(|template| template.splices.as_deref());
+        let mut gaps = self.gaps.iter().peekable();
+        let mut moved = 0;
+        let mut place = |place: usize| {
+            while let Some(&(_, by)) = gaps.next_if(|&&(end, _)| end <= place) {
+                moved = by;
+            }
+            place.saturating_add_signed(moved)
+        };
+        let mut at = 0;
+        for splice in splices.unwrap_or_default() {
+            let (start, end) = (place(splice.start), place(splice.end));
+            out.extend_from_slice(&block[at..start]);
+            out.extend_from_slice(&splice.with);
+            at = end;
+        }
+        out.extend_from_slice(&block[at..]);
+    }
+
+    /// Keeps a block for comparison. Its payload is all of it from `start` on up to the end of the line;
+    /// `fixed` are values whose text is looked at.
+    pub fn learn(
+        &mut self,
+        block: &[u8],
+        start: usize,
+        payload: Value<'_>,
+        fixed: &[usize],
+        splices: Option<Vec<Splice>>,
+    ) {
+        let ends_well = block.ends_with(b"\n\n") || block.ends_with(b"\n\r\n");
+        if block.len() > MAX_BLOCK || !ends_well {
+            return;
+        }
+        let scalars = payload.descendants().filter(|value| !fixed.contains(&value.start()));
+        let scalars = scalars.filter_map(|value| {
+            let is_string = value.kind() == Kind::String;
+            let is_scalar = is_string || value.kind() == Kind::Number;
+            is_scalar.then(|| Scalar { start: start + value.start(), end: start + value.end(), is_string })
+        });
+        let template =
+            Template { block: block.into(), scalars: scalars.collect(), splices, varied: Vec::new() };
+        if self.known.len() < MAX_TEMPLATES {
+            self.last = self.known.len();
+            self.known.push(template);
+        } else {
+            self.last = (self.last + 1) % MAX_TEMPLATES;
+            self.known[self.last] = template;
+        }
+    }
+}
+
+impl Template {
+    /// The length of the block, if it differs in no other scalars than the last one: one comparison between
+    /// two of them, where `fit` has to find out where they are.
+    fn fit_again(&self, new: &[u8], gaps: &mut Vec<(usize, isize)>) -> Option<usize> {
+        gaps.clear();
+        let (mut in_old, mut in_new) = (0, 0);
+        for &number in &self.varied {
+            let scalar = self.scalars.get(number)?;
+            let from = in_new + (scalar.start - in_old);
+            if self.block[in_old..scalar.start] != *new.get(in_new..from)? {
+                return None;
+            }
+            in_new = from + scalar.len_in(&new[from..])?;
+            in_old = scalar.end;
+            gaps.push((in_old, in_new.cast_signed() - in_old.cast_signed()));
+        }
+        let rest = &self.block[in_old..];
+        new[in_new..].starts_with(rest).then_some(in_new + rest.len())
+    }
+
+    /// The length of the block, if it is like the template.
+    fn fit(&mut self, new: &[u8], gaps: &mut Vec<(usize, isize)>) -> Option<usize> {
+        gaps.clear();
+        self.varied.clear();
+        let old = &*self.block;
+        let (mut in_old, mut in_new, mut next) = (0, 0, 0);
+        loop {
+            let equal = common_prefix(&old[in_old..], &new[in_new..]);
+            let at = in_old + equal;
+            if at == old.len() {
+                return Some(in_new + equal);
+            }
+            let behind = self.scalars[next..].partition_point(|scalar| scalar.start <= at);
+            let number = next + behind.checked_sub(1)?;
+            let scalar = self.scalars[number];
+            if !scalar.has(at) || gaps.len() == MAX_GAPS {
+                return None;
+            }
+            let from = in_new + (scalar.start - in_old);
+            in_new = from + scalar.len_in(&new[from..])?;
+            in_old = scalar.end;
+            gaps.push((in_old, in_new.cast_signed() - in_old.cast_signed()));
+            self.varied.push(number);
+            next = number + 1;
+        }
+    }
+}
+
+impl Scalar {
+    /// Whether another text may differ in it for the first time at this place. A string has the place between
+    /// its quotes or at the closing one; a number also right behind it, where it might go on.
+    fn has(self, at: usize) -> bool {
+        if self.is_string { self.start < at && at < self.end } else { at <= self.end }
+    }
+
+    /// The length of the scalar of the same kind at the beginning of a text, if there is one.
+    fn len_in(self, text: &[u8]) -> Option<usize> {
+        if self.is_string {
+            let content = usize::from(text.first() == Some(&b'"'));
+            (content == 1).then(|| scan::string(text, content).ok()).flatten().map(|(quote, _)| quote + 1)
+        } else {
+            scan::number(text, 0).ok()
+        }
+    }
+}
+
+/// How many bytes two texts have in common at the beginning.
+fn common_prefix(one: &[u8], other: &[u8]) -> usize {
+    let blocks = one.as_chunks::<32>().0.iter().zip(other.as_chunks::<32>().0);
+    let equal = blocks.take_while(|(one, other)| one == other).count() * 32;
+    equal + one[equal..].iter().zip(&other[equal..]).take_while(|(one, other)| one == other).count()
+}

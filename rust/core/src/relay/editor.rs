@@ -1,0 +1,245 @@
+//! The editor: takes a stream that is pushed into it block by block, and writes what is to be sent on.
+//!
+//! Plan. Blocks that stay as they are, are not copied one by one: they are a run of the chunk, which is copied
+//! when something else has to be written behind it, or never, where the whole chunk stays. A block like an
+//! earlier one is found and written by comparison (`alike`); what becomes of any other is told by `events`.
+//! Nothing here can fail: what is not understood, or larger than the limit, is sent on as it came.
+//!
+//! The observer is fed up to the block at hand where a rule asks what came so far, else once a chunk.
+
+use super::alike::Fit;
+use super::blocks::{Block, Blocks, Kind};
+use super::events::{Events, Outcome, Show};
+use super::rules::Rules;
+use super::{Observer, ending};
+use crate::stream::StreamEnd;
+
+/// Up to this size memory for writing is kept beside that for the last chunk.
+const KEPT_CAPACITY: usize = 2 * 1024;
+
+/// Applies rules to a stream.
+#[derive(Debug)]
+pub(super) struct Editor {
+    events: Events,
+    limit: usize,
+    blocks: Blocks,
+    out: Vec<u8>,
+    /// The last block was dropped or replaced: so is the rest of its last line end.
+    dropped: bool,
+    /// The last block waits: so does the rest of its last line end.
+    waits: bool,
+    /// A comment that stood for itself was dropped: so is the blank line behind it.
+    lone: bool,
+}
+
+/// The chunk at hand.
+struct Chunk<'c> {
+    bytes: &'c [u8],
+    /// How much of it has been observed.
+    observed: usize,
+    /// Where the run begins that stays as it is.
+    run: usize,
+    /// The end of the block at hand.
+    end: usize,
+}
+
+impl Editor {
+    pub fn new(rules: Rules, sentinel: &str, limit: usize, merge: bool) -> Self {
+        Self {
+            events: Events::new(rules, sentinel, merge),
+            limit,
+            blocks: Blocks::new(limit),
+            out: Vec::new(),
+            dropped: false,
+            waits: false,
+            lone: false,
+        }
+    }
+
+    /// How many bytes wait for more.
+    pub fn pending(&self) -> usize {
+        self.blocks.pending() + self.events.pending()
+    }
+
+    /// How many events were sent on otherwise than they came.
+    pub fn edited_count(&self) -> u64 {
+        self.events.edited_count
+    }
+
+    /// How many events and comments were not sent on.
+    pub fn dropped_count(&self) -> u64 {
+        self.events.dropped_count
+    }
+
+    /// Takes the next bytes, and gives what is to be sent on: None for the chunk as it is.
+    pub fn feed(&mut self, chunk: &[u8], observer: &mut Observer, show: &mut Show<'_>) -> Option<&[u8]> {
+        if self.out.capacity() > KEPT_CAPACITY + 2 * chunk.len() {
+            self.out = Vec::new();
+        }
+        self.out.clear();
+        let mut chunk = Chunk { bytes: chunk, observed: 0, run: 0, end: 0 };
+        let mut blocks = std::mem::replace(&mut self.blocks, Blocks::new(0));
+        let mut rest = chunk.bytes;
+        loop {
+            if blocks.is_between()
+                && self.events.may_compare()
+                && let Some((len, fit)) = self.events.templates.fit(rest, self.limit)
+            {
+                let (block, behind) = rest.split_at(len);
+                rest = behind;
+                chunk.end += len;
+                self.take_fit(block, fit, &mut chunk);
+                continue;
+            }
+            let before = rest.len();
+            let block = blocks.next(&mut rest);
+            chunk.end += before - rest.len();
+            let Some(block) = block else { break };
+            self.take(block, &mut chunk, observer, show);
+        }
+        // What has come of a block that has not ended stays behind.
+        let ended = chunk.bytes.len().saturating_sub(blocks.pending()).max(chunk.run);
+        self.blocks = blocks;
+        observer.feed(&chunk.bytes[chunk.observed..]);
+        if chunk.run == 0 && ended == chunk.bytes.len() && self.out.is_empty() {
+            return None;
+        }
+        self.out.extend_from_slice(&chunk.bytes[chunk.run..ended]);
+        Some(&self.out)
+    }
+
+    /// Takes the end of the stream, and gives what is left to send on.
+    pub fn close(&mut self, observer: &mut Observer, show: &mut Show<'_>) -> &[u8] {
+        self.out.clear();
+        let end = observer.close();
+        let was_passing = self.blocks.is_passing();
+        if let Some((kind, rest)) = self.blocks.take_rest() {
+            self.take_unended(kind, &rest, observer, show);
+        }
+        self.events.release(&[], observer, show);
+        let ended_well = matches!(end, Some(StreamEnd::Done | StreamEnd::Finished));
+        if ended_well && !self.events.done {
+            self.events.settle(observer, show);
+        }
+        self.out.append(&mut self.events.before);
+        if self.events.rules.append_error && !self.events.done {
+            if was_passing {
+                // Some of an event that was too large has been sent on: end it.
+                self.out.extend_from_slice(b"\n\n");
+            }
+            let event = match observer.error() {
+                Some(_) if self.events.told => Some(String::new()),
+                Some(error) => Some(ending::of_provider(error)),
+                None => ending::of_end(end),
+            };
+            if let Some(event) = event {
+                self.out.extend_from_slice(event.as_bytes());
+                self.out.extend_from_slice(ending::DONE.as_bytes());
+            }
+        }
+        &self.out
+    }
+
+    /// Takes a block that is like an earlier one.
+    fn take_fit(&mut self, block: &[u8], fit: Fit, chunk: &mut Chunk<'_>) {
+        (self.dropped, self.waits, self.lone) = (fit == Fit::Drop, false, false);
+        if fit == Fit::Keep {
+            return;
+        }
+        chunk.flush(block.len(), &mut self.out);
+        chunk.run = chunk.end;
+        if fit == Fit::Splice {
+            self.events.templates.write(block, &mut self.out);
+            self.events.edited_count += 1;
+        } else {
+            self.events.dropped_count += 1;
+        }
+    }
+
+    fn take(
+        &mut self,
+        block: Block<'_>,
+        chunk: &mut Chunk<'_>,
+        observer: &mut Observer,
+        show: &mut Show<'_>,
+    ) {
+        let Block { kind, bytes, whole, in_chunk } = block;
+        let outcome = match kind {
+            Kind::Event if whole => {
+                if self.events.rules.repair || self.events.rules.append_error {
+                    observer.feed(&chunk.bytes[chunk.observed..chunk.end]);
+                    chunk.observed = chunk.end;
+                }
+                self.events
+                    .compare(bytes, self.limit)
+                    .unwrap_or_else(|| self.events.edit(bytes, observer, show))
+            }
+            Kind::Event => {
+                self.events.release(&[], observer, show);
+                Outcome::Keep
+            }
+            Kind::Comment if self.events.rules.drop_comments => Outcome::Drop,
+            Kind::Blank if self.lone => Outcome::Drop,
+            Kind::LineEnd if self.dropped => Outcome::Drop,
+            Kind::LineEnd if self.waits => {
+                self.events.end_held(bytes);
+                Outcome::Wait
+            }
+            _ => Outcome::Keep,
+        };
+        let drop = matches!(outcome, Outcome::Drop);
+        if kind != Kind::LineEnd {
+            self.lone = drop && kind == Kind::Comment;
+            self.events.dropped_count += u64::from(drop && whole && kind != Kind::Blank);
+        }
+        self.dropped = matches!(outcome, Outcome::Drop | Outcome::Replaced(_));
+        self.waits = matches!(outcome, Outcome::Wait);
+        if in_chunk && matches!(outcome, Outcome::Keep) && self.events.before.is_empty() {
+            return;
+        }
+        chunk.flush(if in_chunk { bytes.len() } else { chunk.end }, &mut self.out);
+        self.out.append(&mut self.events.before);
+        match outcome {
+            // The run goes on with it.
+            Outcome::Keep if in_chunk => return,
+            Outcome::Keep => self.out.extend_from_slice(bytes),
+            Outcome::New(bytes) | Outcome::Replaced(bytes) => self.out.extend_from_slice(&bytes),
+            Outcome::Wait | Outcome::Drop => {}
+        }
+        chunk.run = chunk.end;
+    }
+
+    /// Takes a block that lacks its end.
+    fn take_unended(&mut self, kind: Kind, bytes: &[u8], observer: &mut Observer, show: &mut Show<'_>) {
+        let whole = kind == Kind::Event && self.events.is_whole(bytes);
+        let mut ended = bytes.to_vec();
+        if self.events.rules.append_error || self.events.are_shown() {
+            ended.extend_from_slice(if ended.ends_with(b"\n") { b"\n" } else { b"\n\n" });
+        }
+        let outcome = match kind {
+            _ if whole => self.events.edit(&ended, observer, show),
+            _ if self.events.rules.append_error => Outcome::Drop,
+            Kind::Comment if self.events.rules.drop_comments => Outcome::Drop,
+            _ => {
+                self.events.release(&[], observer, show);
+                self.events.before.extend_from_slice(bytes);
+                Outcome::Wait
+            }
+        };
+        match outcome {
+            Outcome::Keep if self.events.rules.append_error => self.events.before.append(&mut ended),
+            Outcome::Keep => self.events.before.extend_from_slice(bytes),
+            Outcome::New(mut bytes) | Outcome::Replaced(mut bytes) => self.events.before.append(&mut bytes),
+            Outcome::Wait | Outcome::Drop => {}
+        }
+    }
+}
+
+impl Chunk<'_> {
+    /// Copies the run up to the block at hand, which has so many bytes in the chunk, and lets it begin there.
+    fn flush(&mut self, len: usize, out: &mut Vec<u8>) {
+        let start = self.end - len;
+        out.extend_from_slice(&self.bytes[self.run..start]);
+        self.run = start;
+    }
+}

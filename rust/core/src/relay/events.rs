@@ -1,0 +1,331 @@
+//! What becomes of an event: rules and repairs applied, shown to the caller, held back where it has to wait.
+//!
+//! Plan. The data of an event is read as JSON once; rules and repairs tell the spans to replace. Where nothing
+//! but scalars could be different in another event with the same outcome, it is kept as a template for the
+//! comparison in `alike`. What has to be sent ahead of the event at hand (one that waited, one that was made up)
+//! is gathered in `before`.
+
+use std::collections::HashSet;
+
+use super::alike::{Fit, Templates};
+use super::lines::{Data, Splice, lines, spliced};
+use super::repair::{Finish, Repairer, made_chunk};
+use super::rules::{Rules, in_order};
+use super::{Edit, Observer, ending};
+use crate::json::{Document, Kind, Value};
+use crate::sse::{Event, EventParser};
+use crate::stream::{self, DataParser};
+
+/// Up to this size memory for reading is kept from event to event.
+const KEPT_CAPACITY: usize = 2 * 1024;
+
+/// What the caller makes of an event that it is shown.
+pub(super) type Show<'s> = dyn FnMut(Event<'_>) -> Edit + 's;
+
+/// What becomes of an event.
+pub(super) enum Outcome {
+    Keep,
+    /// It waits, and is written later.
+    Wait,
+    Drop,
+    /// By rules, which leave its end alone.
+    New(Vec<u8>),
+    /// By who was shown it.
+    Replaced(Vec<u8>),
+}
+
+/// An event with a finish reason, which waits for the next event.
+#[derive(Debug)]
+struct Held {
+    block: Vec<u8>,
+    /// In the text of its data.
+    splices: Vec<Splice>,
+    finishes: Vec<Finish>,
+}
+
+/// Applies rules to one event after the other.
+#[derive(Debug)]
+pub(super) struct Events {
+    pub rules: Rules,
+    sentinel: Box<str>,
+    pub templates: Templates,
+    document: Document,
+    repairer: Repairer,
+    held: Option<Held>,
+    /// Understands the events that are shown; None if none is.
+    shown: Option<EventParser>,
+    /// What is to be written ahead of the event at hand.
+    pub before: Vec<u8>,
+    /// An event was sent on that clients take for an error.
+    pub told: bool,
+    /// The sentinel was sent on.
+    pub done: bool,
+    pub edited_count: u64,
+    pub dropped_count: u64,
+}
+
+impl Events {
+    pub fn new(rules: Rules, sentinel: &str, merge: bool) -> Self {
+        Self {
+            shown: rules.edit.then(|| EventParser::new(usize::MAX / 2, b"")),
+            rules,
+            sentinel: sentinel.into(),
+            templates: Templates::default(),
+            document: Document::default(),
+            repairer: Repairer::new(merge),
+            held: None,
+            before: Vec::new(),
+            told: false,
+            done: false,
+            edited_count: 0,
+            dropped_count: 0,
+        }
+    }
+
+    /// How many bytes wait for the next event.
+    pub fn pending(&self) -> usize {
+        self.held.as_ref().map_or(0, |held| held.block.len())
+    }
+
+    /// Whether events are shown.
+    pub fn are_shown(&self) -> bool {
+        self.shown.is_some()
+    }
+
+    /// Whether an event like an earlier one has the same outcome.
+    pub fn may_compare(&self) -> bool {
+        self.held.is_none() && self.shown.is_none()
+    }
+
+    /// Gives the event that waits the rest of its last line end.
+    pub fn end_held(&mut self, bytes: &[u8]) {
+        if let Some(held) = &mut self.held {
+            held.block.extend_from_slice(bytes);
+        }
+    }
+
+    /// What becomes of a block that was split over chunks, if it is like an earlier one.
+    pub fn compare(&mut self, block: &[u8], limit: usize) -> Option<Outcome> {
+        let fit = if self.may_compare() { self.templates.fit(block, limit) } else { None };
+        match fit.filter(|(len, _)| *len == block.len())?.1 {
+            Fit::Keep => Some(Outcome::Keep),
+            Fit::Drop => Some(Outcome::Drop),
+            Fit::Splice => {
+                self.edited_count += 1;
+                let mut out = Vec::with_capacity(block.len());
+                self.templates.write(block, &mut out);
+                Some(Outcome::New(out))
+            }
+        }
+    }
+
+    /// Whether the data of an event that lacks its end is whole: an object or the sentinel.
+    pub fn is_whole(&mut self, block: &[u8]) -> bool {
+        let Some(data) = Data::of(block) else { return false };
+        let text = data.text();
+        let object = text.trim_start().starts_with('{') && self.document.read(&text).is_ok();
+        object || self.is_sentinel(&text)
+    }
+
+    /// Applies the rules to an event, and shows what is left of it.
+    pub fn edit(&mut self, block: &[u8], observer: &mut Observer, show: &mut Show<'_>) -> Outcome {
+        let outcome = match self.apply(block, observer, show) {
+            Outcome::Keep => self.show(block, show).unwrap_or(Outcome::Keep),
+            Outcome::New(bytes) => self.show(&bytes, show).unwrap_or(Outcome::New(bytes)),
+            outcome => outcome,
+        };
+        self.edited_count += u64::from(matches!(outcome, Outcome::New(_) | Outcome::Replaced(_)));
+        outcome
+    }
+
+    /// Shows an event; None if it stays as it is.
+    fn show(&mut self, block: &[u8], show: &mut Show<'_>) -> Option<Outcome> {
+        let event = self.shown.as_mut()?.next_event(&mut &*block).ok()??;
+        match show(event) {
+            Edit::Keep => None,
+            Edit::Drop => Some(Outcome::Drop),
+            Edit::Replace(bytes) => Some(Outcome::Replaced(bytes)),
+        }
+    }
+
+    /// Writes an event ahead of the one at hand.
+    fn send(&mut self, block: &[u8], is_edited: bool, show: &mut Show<'_>) {
+        let shown = self.show(block, show);
+        let is_edited = is_edited || matches!(shown, Some(Outcome::Replaced(_)));
+        match shown {
+            None => self.before.extend_from_slice(block),
+            Some(Outcome::Replaced(bytes)) => self.before.extend_from_slice(&bytes),
+            Some(_) => {
+                self.dropped_count += 1;
+                return;
+            }
+        }
+        self.edited_count += u64::from(is_edited);
+    }
+
+    fn apply(&mut self, block: &[u8], observer: &mut Observer, show: &mut Show<'_>) -> Outcome {
+        let Some(data) = Data::of(block) else { return self.rewritten(block, Vec::new()) };
+        let mut document = std::mem::take(&mut self.document);
+        let text = data.text();
+        let outcome = if document.read(&text).is_ok() {
+            self.apply_to(block, &data, document.root(&text), observer, show)
+        } else {
+            self.release(&[], observer, show);
+            if self.is_sentinel(&text) && !self.done {
+                self.done = true;
+                self.settle(observer, show);
+                if let Some(error) = observer.error().filter(|_| self.rules.append_error && !self.told) {
+                    self.before.extend_from_slice(ending::of_provider(error).as_bytes());
+                }
+            }
+            let mut splices = Vec::new();
+            for line in data.of_each_line() {
+                let text = line.text();
+                if text.trim_start().starts_with('{') && document.read(&text).is_ok() {
+                    let mut found = Vec::new();
+                    let root = document.root(&text);
+                    if !self.rules.apply(root, &mut found) {
+                        found = vec![Splice::cut(0, text.len())];
+                    } else if self.rules.repair && !observer.is_over() {
+                        let finishes = self.repairer.repair(root, &mut found);
+                        for finish in finishes {
+                            self.repairer.finish(finish.index);
+                        }
+                    }
+                    in_order(&mut found);
+                    splices.extend(line.to_block(found));
+                }
+            }
+            self.rewritten(block, splices)
+        };
+        if document.capacity() <= KEPT_CAPACITY {
+            self.document = document;
+        }
+        outcome
+    }
+
+    fn apply_to(
+        &mut self,
+        block: &[u8],
+        data: &Data<'_>,
+        root: Value<'_>,
+        observer: &mut Observer,
+        show: &mut Show<'_>,
+    ) -> Outcome {
+        let repair = self.rules.repair && !observer.is_over();
+        if let Some(held) = &self.held {
+            let on = |finish: &Finish| repair && self.repairer.goes_on(root, finish.index);
+            let on: Vec<u64> = held.finishes.iter().filter(|it| on(it)).map(|it| it.index).collect();
+            self.release(&on, observer, show);
+        }
+        if root.kind() != Kind::Object {
+            return self.rewritten(block, Vec::new());
+        }
+        self.told |= root.get("error").is_some_and(Value::is_truthy);
+        let mut splices = Vec::new();
+        let keep = self.rules.apply(root, &mut splices);
+        if repair && keep {
+            let finishes = self.repairer.repair(root, &mut splices);
+            if !finishes.is_empty() {
+                self.held = Some(Held { block: block.into(), splices, finishes });
+                return Outcome::Wait;
+            }
+        }
+        in_order(&mut splices);
+        let splices = self.with_comments(block, data.to_block(splices));
+        let fixed = if self.rules.repair { Repairer::is_canonical(root) } else { Some(Vec::new()) };
+        if let (Some(start), Some(fixed), None) = (data.place(), fixed, root.get("error")) {
+            self.templates.learn(block, start, root, &fixed, keep.then(|| splices.clone()));
+        }
+        if keep { written(block, &splices) } else { Outcome::Drop }
+    }
+
+    /// Writes the event that waits. Of the choices in `on` the finish reason was not the last.
+    pub fn release(&mut self, on: &[u64], observer: &Observer, show: &mut Show<'_>) {
+        let Some(Held { block, mut splices, finishes }) = self.held.take() else { return };
+        let (mut last, mut made) = (HashSet::new(), Vec::new());
+        for Finish { index, start, end } in finishes.into_iter().rev() {
+            let is_last = !on.contains(&index) && last.insert(index);
+            let outstanding = if is_last { self.outstanding(index, true, observer) } else { None };
+            if is_last {
+                self.repairer.finish(index);
+            }
+            // What is outstanding comes behind the event, and the finish reason with it.
+            if !is_last || outstanding.is_some() {
+                splices.push(Splice { start, end, with: b"null".to_vec() });
+            }
+            made.extend(outstanding);
+        }
+        in_order(&mut splices);
+        let splices = Data::of(&block).map(|data| data.to_block(splices)).unwrap_or_default();
+        match self.rewritten(&block, splices) {
+            Outcome::New(bytes) => self.send(&bytes, true, show),
+            _ => self.send(&block, false, show),
+        }
+        made.iter().rev().for_each(|block| self.send(block, true, show));
+    }
+
+    /// Writes what is outstanding of all choices, at the end of a stream that ends well.
+    pub fn settle(&mut self, observer: &Observer, show: &mut Show<'_>) {
+        if self.rules.repair && !observer.is_over() {
+            for index in self.repairer.unfinished() {
+                if let Some(block) = self.outstanding(index, false, observer) {
+                    self.send(&block, true, show);
+                }
+                self.repairer.finish(index);
+            }
+        }
+    }
+
+    /// An event with what is outstanding of a choice, and its finish reason; None if that would be nothing, or
+    /// nothing but the reason and that `is_sent` otherwise.
+    fn outstanding(&mut self, index: u64, is_sent: bool, observer: &Observer) -> Option<Vec<u8>> {
+        let message = observer.message();
+        let calls = self.repairer.outstanding(index, message);
+        let reason = self.repairer.reason(index);
+        if calls.is_none() && (is_sent || reason.is_none()) {
+            return None;
+        }
+        let delta = calls.map_or("{}".into(), |calls| format!("{{\"tool_calls\":{calls}}}"));
+        let text = made_chunk(message, index, &delta, reason.unwrap_or("null"));
+        let mut document = Document::default();
+        document.read(&text).ok()?;
+        let mut splices = Vec::new();
+        self.rules.apply(document.root(&text), &mut splices).then_some(())?;
+        in_order(&mut splices);
+        let mut block = b"data: ".to_vec();
+        spliced(text.as_bytes(), &splices, &mut block);
+        block.extend_from_slice(b"\n\n");
+        Some(block)
+    }
+
+    /// A block with its splices, and without its comments if these are dropped.
+    fn rewritten(&self, block: &[u8], splices: Vec<Splice>) -> Outcome {
+        written(block, &self.with_comments(block, splices))
+    }
+
+    fn with_comments(&self, block: &[u8], mut splices: Vec<Splice>) -> Vec<Splice> {
+        if self.rules.drop_comments {
+            let comments = lines(block).filter(|line| line.is_comment);
+            splices.extend(comments.map(|line| Splice::cut(line.all.start, line.all.end)));
+            in_order(&mut splices);
+        }
+        splices
+    }
+
+    fn is_sentinel(&self, text: &str) -> bool {
+        // The sentinel and white space: nobody sends much of that.
+        let event = format!("data: {}\n\n", text.replace('\n', " "));
+        let mut data = DataParser::new(event.len(), Some(&self.sentinel));
+        text.len() <= 64 && matches!(data.next_data(&mut event.as_bytes()), Ok(Some(stream::Data::Done)))
+    }
+}
+
+fn written(block: &[u8], splices: &[Splice]) -> Outcome {
+    if splices.is_empty() {
+        return Outcome::Keep;
+    }
+    let mut out = Vec::with_capacity(block.len());
+    spliced(block, splices, &mut out);
+    Outcome::New(out)
+}

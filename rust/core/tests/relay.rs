@@ -1,0 +1,149 @@
+//! A relay sends on what came but for what its rules ask, wherever the stream is cut; what an event has in
+//! common with an earlier one changes nothing.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
+use deltawire_core::chat::Limits;
+use deltawire_core::relay::{Edit, Relay, Rules};
+use proptest::prelude::*;
+use proptest::sample::{Index, select};
+
+const LIMITS: Limits = Limits { max_message_size: 1 << 20, max_tool_calls: 100, max_choices: 10 };
+
+/// Scalars that may stand for each other in events that are otherwise alike, and some that may not.
+const SCALARS: &[&str] = &[
+    "\"a\"",
+    "\"\"",
+    "\"long enough for the search \\u00e9 \\n\\\"\"",
+    "\"\u{e9}\u{2028}\"",
+    "\"\\ud83d\\ude00\"",
+    "\"\\ud83d\"",
+    "\"a\tb\"",
+    "\"a",
+    "a\"",
+    "1",
+    "12",
+    "-7",
+    "012",
+    "1.5",
+    "1e400",
+    "1234567890123456",
+    "null",
+    "true",
+    "{}",
+    "[]",
+    "{\"usage\":1}",
+    "",
+];
+
+const SHAPES: &[&str] = &[
+    "data: {\"id\":@,\"model\":@,\"choices\":[{\"index\":0,\"delta\":{\"content\":@}}]}\n\n",
+    "data: {\"model\":@,\"usage\":@,\"choices\":[],\"n\":@}\n\n",
+    "data: {\"model\":@,\"model\":@}\r\n\r\n",
+    "data: {\"choices\":[],\"usage\":{\"n\":@}}\n\n",
+    "data: {\"a\":@,\ndata: \"model\":@}\n\n",
+    "event: e\ndata:{\"error\":@,\"mod\\u0065l\":@}\r\r",
+    "id: 7\n: c\ndata: [@,{\"model\":@}]\n\n",
+    "data: {\"model\":@\ndata: {\"model\":@}\n\n",
+    ": c\n\n",
+    "data: [DONE]\n\n",
+    "\n",
+    "data: @\n\n",
+];
+
+fn rules() -> Vec<Rules> {
+    let set = |key: &str, value: &str| vec![(key.into(), value.into())];
+    vec![
+        Rules { set: set("model", "{\"x\":1}"), ..Rules::default() },
+        Rules { remove: vec!["model".into(), "n".into()], ..Rules::default() },
+        Rules { drop_usage: true, set: set("id", "null"), ..Rules::default() },
+        Rules { drop_comments: true, ..Rules::default() },
+    ]
+}
+
+fn blocks() -> impl Strategy<Value = Vec<Vec<u8>>> {
+    let block = (select(SHAPES), prop::collection::vec(select(SCALARS), 3)).prop_map(|(shape, scalars)| {
+        let mut parts = shape.split('@');
+        let mut block = parts.next().unwrap_or_default().to_owned();
+        for (part, scalar) in parts.zip(scalars) {
+            block += scalar;
+            block += part;
+        }
+        block.into_bytes()
+    });
+    // Runs of one shape, as streams have them.
+    prop::collection::vec(block, 0..12)
+}
+
+fn relay(rules: &Rules, limit: usize) -> Relay {
+    Relay::new(rules.clone(), limit, "[DONE]", LIMITS, false)
+}
+
+fn send<'b>(rules: &Rules, limit: usize, chunks: impl IntoIterator<Item = &'b [u8]>) -> Vec<u8> {
+    let mut relay = relay(rules, limit);
+    let mut sent = Vec::new();
+    for chunk in chunks {
+        sent.extend_from_slice(relay.feed(chunk, &mut |_| Edit::Keep).unwrap_or(chunk));
+    }
+    sent.extend_from_slice(relay.close(&mut |_| Edit::Keep));
+    sent
+}
+
+fn cut<'b>(body: &'b [u8], places: &[Index]) -> Vec<&'b [u8]> {
+    let mut places: Vec<usize> = places.iter().map(|place| place.index(body.len() + 1)).collect();
+    places.extend([0, body.len()]);
+    places.sort_unstable();
+    places.windows(2).map(|pair| &body[pair[0]..pair[1]]).collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 1500, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn each_event_is_edited_as_if_it_were_the_only_one(blocks in blocks(), at in any::<Index>()) {
+        let rules = rules();
+        let rules = &rules[at.index(rules.len())];
+        // A blank line behind a comment is a matter of both.
+        let blocks: Vec<_> = blocks.into_iter().filter(|it| !it.starts_with(b"\n")).collect();
+        let expected: Vec<u8> = blocks.iter().flat_map(|block| send(rules, 1 << 20, [&**block])).collect();
+        prop_assert_eq!(send(rules, 1 << 20, [&*blocks.concat()]), expected);
+    }
+
+    #[test]
+    fn what_is_sent_on_does_not_depend_on_the_cut(
+        blocks in blocks(),
+        at in any::<Index>(),
+        places in prop::collection::vec(any::<Index>(), 0..20),
+        limit in prop_oneof![Just(1 << 20), 1_usize..200],
+        repair in any::<bool>(),
+        append_error in any::<bool>(),
+    ) {
+        let rules = rules();
+        let rules = Rules { repair, append_error, ..rules[at.index(rules.len())].clone() };
+        let body = blocks.concat();
+        let whole = send(&rules, limit, [&*body]);
+        prop_assert_eq!(&send(&rules, limit, cut(&body, &places)), &whole);
+        prop_assert_eq!(&send(&rules, limit, body.chunks(1)), &whole);
+    }
+
+    #[test]
+    fn nothing_is_changed_without_a_rule_that_asks_for_it(
+        body in prop::collection::vec(any::<u8>(), 0..200),
+        blocks in blocks(),
+        places in prop::collection::vec(any::<Index>(), 0..20),
+    ) {
+        let rules = Rules { set: vec![("no such field".into(), "1".into())], ..Rules::default() };
+        let body = [blocks.concat(), body].concat();
+        prop_assert_eq!(&send(&rules, 50, cut(&body, &places)), &body);
+        prop_assert_eq!(&send(&Rules::default(), 50, cut(&body, &places)), &body);
+    }
+}
+
+#[test]
+fn events_like_the_last_one_are_compared_and_not_read() {
+    let event = |n: usize| format!("data: {{\"model\":\"m\",\"c\":\"{n}\",\"n\":{n}}}\n\n");
+    let rules = &rules()[0];
+    let body: String = (0..1000).map(event).collect();
+    let sent = String::from_utf8(send(rules, 1 << 20, [body.as_bytes()])).unwrap();
+    assert_eq!(sent, body.replace("\"m\"", "{\"x\":1}"));
+}

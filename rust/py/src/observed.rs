@@ -1,0 +1,77 @@
+//! What was observed of a chat stream, as Python objects: for all classes that have a `ChatReader` inside.
+
+use deltawire_core::chat::ProviderError;
+use deltawire_core::json::Document;
+use deltawire_core::stream::{ChatReader, StreamEnd};
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyList};
+
+use crate::class::{TOOL_CALL, USAGE};
+use crate::completion::{self, ChatCompletion, Ids, Snapshot};
+use crate::json_parser::orjson_loads;
+use crate::object;
+
+/// The message as far as it has come. `ids` are those of calls that came without one, where they are not to
+/// be the reader's own.
+pub fn completion(reader: &ChatReader, ids: &Ids) -> ChatCompletion {
+    let message = reader.message().clone();
+    Snapshot { message, ended: reader.end().is_some(), ids: ids.clone() }.into()
+}
+
+/// The tool calls that are finished and were not given out before.
+pub fn finished_tool_calls<'py>(
+    py: Python<'py>,
+    reader: &mut ChatReader,
+    ids: &Ids,
+    final_only: bool,
+) -> PyResult<Bound<'py, PyList>> {
+    let finished = reader.finished_tool_calls(final_only);
+    let ended = reader.end().is_some();
+    let mut document = Document::default();
+    let calls = PyList::empty(py);
+    for (index, place) in finished {
+        let choice = reader.message().choices().find(|(of, _)| *of == index);
+        let Some(call) = choice.and_then(|(_, choice)| choice.tool_calls.iter().nth(place)) else {
+            continue;
+        };
+        let id = completion::id_of(ids, index, call);
+        let facts = completion::facts(call, ended, &mut document);
+        let json = PyBytes::new(py, call.body(ended, &id).as_bytes());
+        calls.append(object::parse(&TOOL_CALL, &json, [facts].into())?)?;
+    }
+    Ok(calls)
+}
+
+/// The verdict, as `StreamEnd`; None before the end.
+pub fn end<'py>(py: Python<'py>, reader: &ChatReader) -> PyResult<Option<Bound<'py, PyAny>>> {
+    let name = match reader.end() {
+        None => return Ok(None),
+        Some(StreamEnd::Error) => "ERROR",
+        Some(StreamEnd::Done) => "DONE",
+        Some(StreamEnd::NotSse) => "NOT_SSE",
+        Some(StreamEnd::Truncated) => "TRUNCATED",
+        Some(StreamEnd::Empty) => "EMPTY",
+        Some(StreamEnd::Finished) => "FINISHED",
+    };
+    py.import("deltawire.verdict")?.getattr("StreamEnd")?.getattr(name).map(Some)
+}
+
+/// The error that the provider reported, as `ProviderError`.
+pub fn error<'py>(py: Python<'py>, reader: &ChatReader) -> PyResult<Option<Bound<'py, PyAny>>> {
+    let Some(ProviderError { message, kind, code, raw }) = &reader.message().error else {
+        return Ok(None);
+    };
+    let loads = orjson_loads(py)?;
+    let code = match code {
+        Some(code) => loads.call1((&**code,))?,
+        None => py.None().into_bound(py),
+    };
+    let class = py.import("deltawire.verdict")?.getattr("ProviderError")?;
+    class.call1((&**message, kind.as_deref(), code, loads.call1((&**raw,))?)).map(Some)
+}
+
+/// The usage, as `CompletionUsage`.
+pub fn usage<'py>(py: Python<'py>, reader: &ChatReader) -> PyResult<Option<Bound<'py, PyAny>>> {
+    let Some(raw) = &reader.message().usage else { return Ok(None) };
+    object::parse(&USAGE, &PyBytes::new(py, raw.as_bytes()), [].into()).map(Some)
+}
