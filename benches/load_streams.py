@@ -1,0 +1,88 @@
+"""The streams of the load bench: what the upstream sends, and whether a gateway sent all of it on.
+
+Each event says when it was written, in nanoseconds of the machine's monotonic clock, which all processes
+share; and which it is of which stream, so that none can be lost, doubled or mixed up unnoticed. A stream ends
+as OpenAI ends one whose client asked for usage: a finish reason, a chunk with the usage alone, the sentinel.
+"""
+
+import json
+import re
+from collections.abc import Iterator
+from enum import Enum
+from typing import Any
+
+MODEL = "moonshotai/kimi-k2-0905"
+HOUSE_MODEL = "house/model-1"
+DONE = b"data: [DONE]\n\n"
+TAIL = 3
+"""How many events end a stream."""
+
+_HEAD = '"object":"chat.completion.chunk","created":1773323480,"model":"%s","system_fingerprint":"fp_6e6ff3688b"'
+_EVENT = 'data: {"id":"chatcmpl-%012d","sent":%d,' + _HEAD % MODEL
+# Without the time: with a field that nobody knows it would not be the usage alone.
+_BILL = 'data: {"id":"chatcmpl-%012d",' + _HEAD % MODEL
+_CHOICE = (
+    ',"choices":[{"index":0,"delta":%s,"logprobs":null,"finish_reason":%s}],"usage":null,"obfuscation":"%s"}\n\n'
+)
+_USAGE = ',"choices":[],"usage":{"prompt_tokens":12,"completion_tokens":%d,"total_tokens":%d}}\n\n'
+_SENT = re.compile(rb'"sent": ?(\d+)')
+
+
+class Keeps(Enum):
+    """What a gateway promises to keep of a stream."""
+
+    BYTES = "every byte"
+    RULES = "every byte but the model and the usage"
+    VALUES = "every value"
+
+
+def event(stream: int, number: int, sent: int) -> bytes:
+    """Write an event of a stream that has text."""
+    delta = '{"content":" w%d.%d"}' % (stream, number)
+    return (_EVENT % (stream, sent) + _CHOICE % (delta, "null", "x" * (1 + number % 7))).encode()
+
+
+def tail(stream: int, events: int, sent: int) -> list[bytes]:
+    """Write the events that end a stream."""
+    finish = _EVENT % (stream, sent) + _CHOICE % ("{}", '"stop"', "")
+    usage = _BILL % stream + _USAGE % (events, events + 12)
+    return [finish.encode(), usage.encode(), DONE]
+
+
+def whole(stream: int, events: int, sent: list[int]) -> bytes:
+    """Write a whole stream, given when each of its events was written, the finish reason last."""
+    texts = [event(stream, number, sent[number]) for number in range(events)]
+    return b"".join([*texts, *tail(stream, events, sent[events])])
+
+
+def sent(body: bytes) -> list[int]:
+    """Read when the events of a body were written."""
+    return [int(value) for value in _SENT.findall(body)]
+
+
+def assert_kept(keeps: Keeps, stream: int, events: int, body: bytes) -> None:
+    """Hold what came through a gateway against what the upstream sent.
+
+    Raises:
+        AssertionError: something was lost, changed, doubled or put in.
+    """
+    times = sent(body)
+    assert len(times) == events + 1, f"stream {stream}: {len(times)} events of {events + 1}"
+    original = whole(stream, events, times)
+    if keeps is Keeps.BYTES:
+        assert body == original, f"stream {stream}: the bytes differ"
+        return
+    expected = list(_values(original))
+    if keeps is Keeps.RULES:
+        expected = [{**value, "model": HOUSE_MODEL} for value in expected if value["choices"]]
+        for value in expected:
+            del value["usage"]
+    assert list(_values(body)) == expected, f"stream {stream}: the values differ"
+
+
+def _values(body: bytes) -> Iterator[dict[str, Any]]:
+    *events, done, rest = body.split(b"\n\n")
+    assert (done + b"\n\n", rest) == (DONE, b""), "it ends without the sentinel"
+    for data in events:
+        assert data.startswith(b"data: {")
+        yield json.loads(data[6:])
