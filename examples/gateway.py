@@ -17,9 +17,10 @@ import sys
 import time
 import tomllib
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager, nullcontext, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from math import ceil
 from pathlib import Path
 from typing import Any
 
@@ -27,12 +28,12 @@ import anyio
 import httpx2
 import orjson
 import uvicorn
-from prometheus_client import CollectorRegistry, make_asgi_app
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response, StreamingResponse
-from starlette.routing import Mount, Route
+from starlette.routing import Route
 from starlette.types import Message, Receive, Scope, Send
 
 from deltawire import ChatRelayStream, DeltawireError, IncompleteStream, InvalidJSON, UpstreamError
@@ -81,6 +82,8 @@ class Limits:
     # For a client to take what it is sent, and to learn the bill of one that is gone.
     send: float = 60.0
     drain: float = 30.0
+    # For streams to end after Ctrl-C; then they are cut, which no client takes for an end.
+    shutdown: float = 10.0
 
 
 @dataclass(frozen=True)
@@ -97,20 +100,22 @@ class Config:
         table = tomllib.loads(path.read_text("utf-8"))
         if any(len(key) < 16 for key in table["keys"].values()):
             raise ValueError("a key has at least 16 characters")
+        models = {model: [Upstream(**one) for one in made] for model, made in table["models"].items()}
+        for upstreams in models.values():
+            [upstream.request() for upstream in upstreams]  # fails now where a key is missing
         return cls(
             keys={name: hashlib.sha256(key.encode()).digest() for name, key in table["keys"].items()},
-            models={model: [Upstream(**one) for one in made] for model, made in table["models"].items()},
+            models=models,
             limits=Limits(**table.get("limits", {})),
             usage_log=path.parent / table["usage_log"],
         )
 
 
-class Refused(Exception):
+class Refused(HTTPException):
     """A request that is answered with an error of the gateway's own."""
 
     def __init__(self, status: int, code: str, message: str) -> None:
-        super().__init__(message)
-        self.status = status
+        super().__init__(status, message)
         self.code = code
 
 
@@ -159,16 +164,24 @@ class Gateway:
 
     async def models(self, request: Request) -> Response:
         self.authenticate(request)
-        data = [{"id": model, "object": "model", "created": 0, "owned_by": "gateway"} for model in self.config.models]
+        data = [
+            {"id": model, "object": "model", "created": 0, "owned_by": "gateway"}
+            for model in self.config.models
+        ]
         return json_response({"object": "list", "data": data})
+
+    async def scrape(self, _: Request) -> Response:
+        return Response(generate_latest(self.registry), media_type=CONTENT_TYPE_LATEST)
 
     async def chat(self, request: Request) -> Response:
         key = self.authenticate(request)
         call = Call(key, await self.read(request))
         try:
             stack = await self.ask(call)
-        except (DeltawireError, httpx2.HTTPError) as error:
+        except BaseException as error:
             self.book(call)
+            if not isinstance(error, DeltawireError | httpx2.HTTPError):
+                raise
             return failure_response(error)
         if call.streams:
             return Relayed(call, stack, self)
@@ -191,14 +204,15 @@ class Gateway:
     async def read(self, request: Request) -> dict[str, Any]:
         """Read the body of a chat, as far as it is allowed, and check what the gateway needs of it."""
         limits, body = self.config.limits, bytearray()
-        with anyio.move_on_after(limits.body) as scope:
-            async for part in request.stream():
-                body += part
-                if len(body) > limits.body_bytes:
-                    message = f"A request has at most {limits.body_bytes:,} bytes."
-                    raise Refused(413, "request_too_large", message)
-        if scope.cancelled_caught:
-            raise Refused(408, "request_timeout", "The request did not come in time.")
+        try:
+            with anyio.fail_after(limits.body):
+                async for part in request.stream():
+                    body += part
+                    if len(body) > limits.body_bytes:
+                        told = f"A request has at most {limits.body_bytes:,} bytes."
+                        raise Refused(413, "request_too_large", told)
+        except (TimeoutError, ClientDisconnect):
+            raise Refused(408, "request_timeout", "The request did not come in time.") from None
         asked: Any = None
         with suppress(ValueError):
             asked = orjson.loads(body)
@@ -320,19 +334,9 @@ def failure_response(error: Exception) -> Response:
 
 
 async def refusal(_: Request, error: Exception) -> Response:
-    assert isinstance(error, Refused)
-    said = ProviderError(str(error), "invalid_request_error", error.code, None)
-    return json_response(error_body(said), error.status)
-
-
-async def no_such_page(_: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    said = ProviderError("There is no such page.", "invalid_request_error", None, None)
+    said = ProviderError(error.detail, "invalid_request_error", getattr(error, "code", None), None)
     return json_response(error_body(said), error.status_code)
-
-
-async def gone(_: Request, error: Exception) -> Response:
-    return Response(status_code=499)
 
 
 def create_app(config: Config) -> Starlette:
@@ -341,14 +345,15 @@ def create_app(config: Config) -> Starlette:
         routes=[
             Route("/v1/chat/completions", gateway.chat, methods=["POST"]),
             Route("/v1/models", gateway.models, methods=["GET"]),
-            Mount("/metrics", make_asgi_app(gateway.registry)),
+            Route("/metrics", gateway.scrape, methods=["GET"]),
         ],
-        exception_handlers={Refused: refusal, HTTPException: no_such_page, ClientDisconnect: gone},
+        exception_handlers={HTTPException: refusal},
         lifespan=gateway.lifespan,
     )
 
 
 if __name__ == "__main__":
-    # On Ctrl-C streams have some seconds to end; then they are cut, which no client takes for an end.
-    app = create_app(Config.load(Path(sys.argv[1])))
-    uvicorn.run(app, port=int(sys.argv[2]), timeout_graceful_shutdown=10)
+    config = Config.load(Path(sys.argv[1]))
+    uvicorn.run(
+        create_app(config), port=int(sys.argv[2]), timeout_graceful_shutdown=ceil(config.limits.shutdown)
+    )
