@@ -40,13 +40,37 @@ lint: build ## ruff, mypy, stubtest, rustfmt, clippy
 fmt: .venv/ready ## format Python and Rust
 	$(BIN)/ruff check --fix-only && $(BIN)/ruff format && cargo fmt
 
+# litellm asks for narrow versions of what it needs: it is measured where it fits, and left out where it does not.
+.venv/bench-ready: pyproject.toml | .venv/built
+	URLLIB3_NO_OVERRIDE=1 $(BIN)/pip install --quiet 'deltawire[bench]'
+	$(BIN)/pip freeze --exclude-editable > .venv/installed.txt
+	-$(BIN)/pip install --quiet --constraint .venv/installed.txt litellm
+	@touch $@
+
+BENCH := $(BIN)/pytest benches --benchmark-enable --benchmark-only
+RESULTS := target/bench
+
 .PHONY: bench
-bench: build ## time deltawire beside its floors and its peers
-	$(BIN)/pytest benches --benchmark-enable --benchmark-only --benchmark-columns=min,median,iqr,rounds
+bench: build .venv/bench-ready ## time deltawire beside its floors and its peers
+	$(BENCH) --benchmark-columns=min,median,iqr,rounds
+
+.PHONY: bench-report
+bench-report: build .venv/bench-ready ## run all benches, write docs/benchmarks.md and its charts
+	mkdir -p $(RESULTS)
+	$(BENCH) --quiet --benchmark-json=$(RESULTS)/suite.json > $(RESULTS)/suite.log || { cat $(RESULTS)/suite.log; exit 1; }
+	$(BIN)/python -m benches.targets --json $(RESULTS)/targets.json
+	$(BIN)/python -m benches.growth --json $(RESULTS)/growth.json
+	$(BIN)/python -m benches.memory --json $(RESULTS)/memory.json
+	$(BIN)/python -m benches.fairness --json $(RESULTS)/fairness.json
+	$(BIN)/python -m benches.report $(RESULTS)
 
 .PHONY: targets
 targets: build ## tell which targets of speed are reached, as medians of paired rounds
 	$(BIN)/python -m benches.targets
+
+.PHONY: counts
+counts: build ## count the core's instructions with valgrind, and hold them to benches/counts.json
+	$(BIN)/python -m benches.counts
 
 # cargo-fuzz asks for a nightly compiler's flags; RUSTC_BOOTSTRAP lets the stable one take them.
 FUZZ_SECONDS ?= 60

@@ -2,12 +2,20 @@
 
 What is measured, and the rules that each measurement keeps:
 
-- A stream carries its expected answer (`bodies`, `shapes`), and whatever is timed is held against it first.
-- A peer is one function from chunks to the last thing it read (`peers`, `json_peers`), with a loop of its
-  own: CPython specialises a loop for the types it meets, so sharing one slows whoever comes second.
+- A stream carries its expected answer (`bodies`, `chats`, `chat_shapes`, `shapes`), and whatever is timed is
+  held against it first.
+- A peer is one function from chunks to what it read (`peers`, `json_peers`, `chunk_peers`, `message_peers`,
+  `async_peers`, `http_peers`), with a loop of its own: CPython specialises a loop for the types it meets, so
+  sharing one slows whoever comes second.
 - A parser is made for each stream inside the timed function, and closed there, as a gateway does it.
-- Only what was timed in turns in one run may be compared (`paired`): machines change their pace.
+- Only what was timed in turns in one run may be judged (`paired`): machines change their pace.
 
-`make bench` times all of it with pytest-benchmark; `python -m benches.targets` tells the ratios in a few
-seconds.
+The catalogue of what is done on which streams, and in which ways, is `works`.
+
+| command | what it tells | time |
+| --- | --- | --- |
+| `make targets` | which targets of speed are reached (`targets`) | 3 minutes |
+| `make bench` | all works on all shapes, with pytest-benchmark | 5 minutes |
+| `make bench-report` | both, growth, memory and fairness, as docs/benchmarks.md | 10 minutes |
+| `make counts` | instructions of the core, held to a baseline (`counts`) | 1 minute |
 """

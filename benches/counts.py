@@ -2,12 +2,12 @@
 
     python -m benches.counts [--write] [--only TEXT]
 
-A count does not depend on how busy the machine is, so it shows a slow-down where no clock can. What is counted
+A count does not depend on how busy the machine is, so it shows a slow-down where no clock can. Counted
 is the Rust core alone, by the example `count` of rust/core, built in the profiling profile: Python's objects
 are not in it. A stream is read a few times and many times, and the difference of the two is what reading it
 costs; starting up cancels out. The program tells what it found, which is held against what the stream holds.
 
-The baseline, `benches/counts.json`, names the compiler that it was taken with: another one gives other counts,
+The baseline, `benches/counts.json`, names the compiler that it was taken with; another one gives others,
 and `--write` takes a new one. The exit code is 1 if a count is over its baseline by more than the tolerance.
 """
 # ruff: noqa: T201 - a command prints.
@@ -25,11 +25,10 @@ from typing import Any, NamedTuple
 from benches import chats
 from benches.bodies import SIZES
 from benches.chats import Chat
-from benches.names import CALLS, CHANGING, MULTIBYTE, RECORDED, TEXT
-from benches.works import SHAPES
+from benches.names import CALLS, CHANGING, MULTIBYTE, RECORDED, SHAPES, TEXT
 
 TOLERANCE = 0.02
-"""Counts of one build are equal to some instructions in a million; what a change moves by accident is more."""
+"""Counts of one build are nearly equal; what a change elsewhere moves by accident is more."""
 
 FEW, MANY = 2, 6
 
@@ -79,8 +78,20 @@ def count_shape(parser: str, shape: str, cut: str) -> float:
 def build() -> None:
     """Build the program that is counted."""
     subprocess.run(
-        ["cargo", "build", "--locked", "--quiet", "--profile", "profiling", "-p", "deltawire-core"]
-        + ["--example", "count"],
+        [
+            *[
+                "cargo",
+                "build",
+                "--locked",
+                "--quiet",
+                "--profile",
+                "profiling",
+                "-p",
+                "deltawire-core",
+                "--example",
+                "count",
+            ]
+        ],
         cwd=ROOT,
         check=True,
     )
@@ -92,8 +103,8 @@ def compiler() -> str:
     return f"{told.stdout.strip()}, {platform.machine()}"
 
 
-def _expected(parser: str, chat: Chat) -> str:
-    """What the program has to tell: how many items it found, and how many bytes in them."""
+def expected(parser: str, chat: Chat) -> str:
+    """Give what the program has to tell: how many items it found, and how many bytes in them."""
     if parser == "EventParser":
         return f"{len(chat.stream.events)} {sum(len(data.encode()) for _, data in chat.stream.events)}"
     if parser == "ChunkParser":
@@ -114,8 +125,8 @@ def _run(parser: str, chat: Chat, body: Path, cut: str, times: int) -> int:
     ran = subprocess.run(command, capture_output=True, text=True, check=False)
     if ran.returncode:
         sys.exit(f"counting failed:\n{ran.stderr}")
-    if ran.stdout.strip() != _expected(parser, chat):
-        sys.exit(f"{parser} found {ran.stdout.strip()} in {chat.stream.name}, not {_expected(parser, chat)}")
+    if ran.stdout.strip() != expected(parser, chat):
+        sys.exit(f"{parser} found {ran.stdout.strip()} in {chat.stream.name}, not {expected(parser, chat)}")
     (collected,) = (line for line in ran.stderr.splitlines() if "Collected" in line)
     return int(collected.rpartition(":")[2])
 

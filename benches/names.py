@@ -1,4 +1,10 @@
-"""The names of the shapes."""
+"""The shapes of streams, by name: what each is, and the streams of it, which are read in turn."""
+
+from collections.abc import Callable
+
+from benches import chat_shapes, chats
+from benches.chats import Chat
+from benches.shapes import many_data_lines
 
 RECORDED = "recorded bodies"
 TEXT = "2,000 events of text"
@@ -13,4 +19,19 @@ LONG = "a tool call in 100,000 deltas"
 IMAGE = "a 4 MiB image event"
 LINES = "16,000 data lines"
 
-ALL = [RECORDED, TEXT, MULTIBYTE, CALLS, REASONING, CHOICES, CHANGING, COMMENTS, DRIP, LONG, IMAGE, LINES]
+SHAPES: dict[str, Callable[[], list[Chat]]] = {
+    RECORDED: chats.recorded,
+    TEXT: lambda: chat_shapes.text(2_000),
+    MULTIBYTE: lambda: chat_shapes.multibyte(2_000),
+    CALLS: lambda: chat_shapes.tool_calls(2_000),
+    REASONING: lambda: chat_shapes.reasoning(2_000),
+    CHOICES: lambda: chat_shapes.choices(2_000),
+    CHANGING: lambda: chat_shapes.changing(2_000),
+    COMMENTS: lambda: chat_shapes.commented(2_000),
+    DRIP: lambda: chat_shapes.text(200),
+    LONG: lambda: chat_shapes.one_tool_call(100_000),
+    IMAGE: lambda: chat_shapes.image(4 * 1024 * 1024),
+    LINES: lambda: [Chat(many_data_lines(16_000), [])],
+}
+
+ALL = list(SHAPES)

@@ -1,37 +1,49 @@
-"""What relaying a chat stream costs beside accumulating it: what a gateway adds for each event it passes on.
+"""What a chat stream is relayed with: what a gateway pays for each event that it passes on.
 
-The streams are those that `chats` makes long. A way gives back what it would send on, so that the answer can be
-held against the input before anything is timed.
+The floor is the observation alone, a `ChatAccumulator` that is fed and asked for nothing. A relay gives back
+all that it sends on, and what is held against the expected answer is what a client assembles from that.
 """
 
 from collections.abc import Callable
 from typing import Any
 
-from benches.bodies import CUTS, Chunks
-from benches.shapes import many_events
+from benches.bodies import Chunks
+from benches.chats import Message, Way
+from benches.message_peers import fed, found, read
 from deltawire import ChatAccumulator, ChatRelay
 
-RULES: dict[str, dict[str, Any]] = {
-    "relay, no rules": {},
-    "relay, set model": {"set": {"model": "house/model-1"}},
-    "relay, set model, usage dropped": {"set": {"model": "house/model-1"}, "usage": "drop"},
-    "relay, usage dropped": {"usage": "drop"},
-    "relay, repair": {"repair": True},
+OBSERVED = "deltawire ChatAccumulator, fed"
+RELAYED = "deltawire ChatRelay"
+EDITED = "deltawire ChatRelay, set and usage dropped"
+REPAIRED = "deltawire ChatRelay, repair"
+
+MODEL = "house/model-1"
+
+
+def _observed(accumulator: ChatAccumulator) -> list[Message]:
+    return found(accumulator.completion)
+
+
+def _relay(**rules: Any) -> Callable[[Chunks], list[bytes]]:
+    def run(chunks: Chunks) -> list[bytes]:
+        relay = ChatRelay(**rules)
+        sent = [relay.feed(chunk) for chunk in chunks]
+        sent.append(relay.close())
+        return sent
+
+    return run
+
+
+def _edited(sent: list[bytes]) -> list[Message]:
+    accumulator = fed(sent)
+    assert accumulator.completion.model == MODEL
+    assert accumulator.usage is None
+    return found(accumulator.completion)
+
+
+WAYS = {
+    OBSERVED: Way(fed, _observed),
+    RELAYED: Way(_relay(), read),
+    EDITED: Way(_relay(set={"model": MODEL}, usage="drop"), _edited),
+    REPAIRED: Way(_relay(repair=True), read),
 }
-FLOOR = "ChatAccumulator"
-
-
-def accumulate(chunks: Chunks) -> None:
-    accumulator = ChatAccumulator()
-    for chunk in chunks:
-        accumulator.feed(chunk)
-    accumulator.close()
-
-
-def relay(rules: dict[str, Any]) -> Callable[[Chunks], bytes]:
-    def read(chunks: Chunks) -> bytes:
-        it = ChatRelay(**rules)
-        sent = [it.feed(chunk) for chunk in chunks]
-        return b"".join([*sent, it.close()])
-
-    return read

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 from benches import async_peers, works
 from benches.bodies import CUTS
-from benches.names import RECORDED
+from benches.names import RECORDED, SHAPES
 from benches.paired import Ways
-from benches.works import SHAPES, Work
+from benches.works import Work
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -26,8 +26,9 @@ from typing import Any, Literal, NamedTuple
 from benches.json_peers import FLOOR
 from benches.names import CALLS, RECORDED, TEXT
 from benches.paired import Rounds, Spread, Ways, in_turns
+from benches.relay_ways import EDITED, OBSERVED, RELAYED
 from benches.target_ways import FEEDING, ITERATING, iterating, ways
-from benches.works import ACCUMULATE, DECODE, FRAME, ITERATE, READ
+from benches.works import ACCUMULATE, DECODE, FRAME, ITERATE, READ, RELAY
 
 OURS = "deltawire"
 LAUNCHDARKLY = "launchdarkly-eventsource"
@@ -129,6 +130,20 @@ ROWS = [
             ("2,000 events of tool calls", CALLS, "64 KiB", None),
             ("2,000 events of tool calls", CALLS, "1 event", None),
         ]
+    ),
+    *(
+        Row(
+            f"{name}, 2,000 events of text, {cut}",
+            partial(ways, RELAY, TEXT, cut, ours, OBSERVED),
+            ours,
+            OBSERVED,
+            target,
+        )
+        for name, ours, target in [
+            ("ChatRelay", RELAYED, (1.3, 1.1)),
+            ("ChatRelay, set and usage dropped", EDITED, (2.0, 1.6)),
+        ]
+        for cut in ("1 event", "64 KiB")
     ),
     *(
         Row(

@@ -4,7 +4,7 @@ import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
 from benches.litellm_peer import MISSING
-from benches.measure import measure
+from benches.measure import TIMER, measure
 from benches.works import CASES, Work, assert_right, runs, size
 
 
@@ -13,7 +13,7 @@ def test_litellm_is_there() -> None:
         pytest.skip("litellm is not installed, and is left out")
 
 
-@pytest.mark.benchmark(disable_gc=True, max_time=0.25, min_rounds=3)
+@pytest.mark.benchmark(disable_gc=True, max_time=0.25, min_rounds=3, timer=TIMER)
 @pytest.mark.parametrize(
     ("work", "shape", "cut", "lib"),
     [pytest.param(*case, id=f"{case[0].name}-{case[1]}-{case[2]}-{case[3]}") for case in CASES],

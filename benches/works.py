@@ -7,7 +7,7 @@ stream, of which there are one or several (the seeds of a generated one); they a
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from benches import async_peers, chat_shapes, chats, chunk_peers, json_peers, message_peers, peers
+from benches import async_peers, chats, chunk_peers, json_peers, message_peers, peers, relay_ways
 from benches.bodies import CUTS
 from benches.chats import Chat, Way
 from benches.measure import over
@@ -23,24 +23,9 @@ from benches.names import (
     MULTIBYTE,
     REASONING,
     RECORDED,
+    SHAPES,
     TEXT,
 )
-from benches.shapes import many_data_lines
-
-SHAPES: dict[str, Callable[[], list[Chat]]] = {
-    RECORDED: chats.recorded,
-    TEXT: lambda: chat_shapes.text(2_000),
-    MULTIBYTE: lambda: chat_shapes.multibyte(2_000),
-    CALLS: lambda: chat_shapes.tool_calls(2_000),
-    REASONING: lambda: chat_shapes.reasoning(2_000),
-    CHOICES: lambda: chat_shapes.choices(2_000),
-    CHANGING: lambda: chat_shapes.changing(2_000),
-    COMMENTS: lambda: chat_shapes.commented(2_000),
-    DRIP: lambda: chat_shapes.text(200),
-    LONG: lambda: chat_shapes.one_tool_call(100_000),
-    IMAGE: lambda: chat_shapes.image(4 * 1024 * 1024),
-    LINES: lambda: [Chat(many_data_lines(16_000), [])],
-}
 
 ONE, LARGE, EIGHT = "1 event", "64 KiB", "8 bytes"
 
@@ -118,7 +103,18 @@ ITERATE = Work(
     [*((RECORDED, cut) for cut in CUTS), (TEXT, ONE), (TEXT, LARGE)],
 )
 
-WORKS = [FRAME, DECODE, READ, ACCUMULATE, ITERATE]
+RELAY = Work(
+    "relaying",
+    relay_ways.WAYS,
+    chats.messages,
+    [
+        *((RECORDED, cut) for cut in CUTS),
+        *((shape, cut) for shape in (TEXT, CALLS) for cut in (ONE, LARGE)),
+        *((shape, LARGE) for shape in (MULTIBYTE, CHANGING, COMMENTS, IMAGE)),
+    ],
+)
+
+WORKS = [FRAME, DECODE, READ, ACCUMULATE, ITERATE, RELAY]
 CASES = [(work, shape, cut, lib) for work in WORKS for shape, cut in work.cases for lib in work.libs(shape)]
 
 

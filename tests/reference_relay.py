@@ -1,4 +1,4 @@
-"""The slow, obvious twin of the relay's rules: on decoded values, one event at a time, with nothing to splice.
+"""The slow, obvious twin of the relay's rules: on decoded values, one event at a time, nothing to splice.
 
 Nothing of deltawire is imported here. A body is taken apart by `reference`, the twin of the event parser.
 """

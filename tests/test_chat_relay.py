@@ -8,24 +8,10 @@ import weakref
 from typing import Any
 
 import pytest
-from chat_streams import DONE, STOP, calls, chunk, event, fragment, pieces, text
+from chat_streams import DONE, STOP, calls, chunk, event, fragment, text
+from relays import BODY, USAGE, send
 
 from deltawire import ChatAccumulator, ChatRelay, LimitExceeded, ServerSentEvent, StreamEnd
-
-
-def send(*chunks: bytes, **rules: Any) -> bytes:
-    """Send a stream through a relay, whole and byte by byte."""
-    relay = ChatRelay(**rules)
-    sent = [relay.feed(data) for data in chunks]
-    whole = b"".join([*sent, relay.close()])
-    relay.reset()
-    sent = [relay.feed(data) for data in pieces(b"".join(chunks))]
-    assert b"".join([*sent, relay.close()]) == whole
-    return whole
-
-
-BODY = text("a", "b", "c") + STOP + DONE
-
 
 # Sending on.
 
@@ -216,9 +202,6 @@ def test_a_last_event_without_its_end_is_edited_if_it_is_whole() -> None:
 # usage and comments
 
 
-USAGE = {"prompt_tokens": 3, "total_tokens": 5}
-
-
 @pytest.mark.parametrize(
     "fields",
     [
@@ -266,120 +249,6 @@ def test_usage_of_another_dialect_is_part_of_its_protocol() -> None:
 def test_a_comment_that_stands_for_itself_is_dropped_with_its_blank_line() -> None:
     body = b": a\n\nid: 1\n: b\ndata: x\n\n\n: c\r\n\r\n: d\n: e\ndata: y\n\n:"
     assert send(body, comments="drop") == b"id: 1\ndata: x\n\n\ndata: y\n\n"
-
-
-# repair
-
-
-def test_a_canonical_stream_is_not_touched_by_a_repair() -> None:
-    body = (
-        chunk({"role": "assistant", "content": None})
-        + calls({"index": 0, "id": "a", "type": "function", "function": {"name": "f", "arguments": ""}})
-        + calls({"index": 0, "function": {"arguments": '{"q"'}})
-        + calls({"index": 1, "id": "b", "type": "function", "function": {"name": "g", "arguments": "{}"}})
-        + calls({"index": 0, "function": {"arguments": ":1}"}})
-        + chunk({}, "tool_calls")
-        + event({"choices": [], "usage": USAGE})
-        + DONE
-    )
-    assert send(body, repair=True) == body
-
-
-def test_id_type_and_name_are_sent_once_and_indices_count_the_calls() -> None:
-    body = (
-        calls(fragment(index=0, id="a", type="function", name="f", arguments='{"q"'))
-        + calls(fragment(index=0, id="a", type="function", name="f", arguments=":1}"))
-        + calls(fragment(index=0, id="b", name="f", arguments={"q": 2}, extra_content={"x": 1}))
-        + STOP
-        + DONE
-    )
-    first = {"index": 0, "id": "a", "type": "function", "function": {"name": "f", "arguments": '{"q"'}}
-    second = {"index": 1, "id": "b", "type": "function", "function": {"name": "f", "arguments": '{"q":2}'}}
-    assert send(body, repair=True) == (
-        calls(first)
-        + calls({"index": 0, "function": {"arguments": ":1}"}})
-        + calls(second | {"extra_content": {"x": 1}})
-        + STOP
-        + DONE
-    )
-
-
-def test_a_call_waits_for_its_name_and_gets_an_id_at_the_latest_with_the_finish_reason() -> None:
-    body = calls(fragment(index=0, id="a", arguments='{"q"')) + calls(
-        fragment(index=0, name="f", arguments=":1}")
-    )
-    sent = send(body + DONE, repair=True)
-    header = {"index": 0, "id": "a", "type": "function", "function": {"name": "f", "arguments": '{"q":1}'}}
-    assert sent == chunk({}) + calls(header) + DONE
-
-    relay = ChatRelay(repair=True)
-    body = calls(fragment(name="f", arguments="{}"), finish_reason="tool_calls") + DONE
-    sent = relay.feed(body)
-    (call,) = relay.completion.choices[0].message.tool_calls or []
-    made = {"index": 0, "id": call.id, "type": "function", "function": {"name": "f", "arguments": "{}"}}
-    *_, last, done, rest = sent.split(b"\n\n")
-    assert json.loads(last[6:])["choices"] == [
-        {"index": 0, "delta": {"tool_calls": [made]}, "finish_reason": "tool_calls"}
-    ]
-    assert done + b"\n\n" + rest == DONE
-    assert b'"object":"chat.completion.chunk","created":1,"model":"m"' in last
-
-
-def test_what_is_made_up_obeys_the_other_rules() -> None:
-    body = calls(fragment(name="f", arguments="{}"), finish_reason="tool_calls") + DONE
-    sent = send(body, repair=True, set={"model": "house"}, remove={"id"})
-    assert b'"m"' not in sent
-    assert b'"c1"' not in sent
-
-
-def test_the_last_of_several_finish_reasons_is_sent() -> None:
-    body = chunk({"content": "a"}, "stop") + chunk({"content": "b"}, "stop") + chunk({}, "length") + chunk({})
-    assert send(body + DONE, repair=True) == text("a", "b") + chunk({}, "length") + chunk({}) + DONE
-
-
-def test_a_finish_reason_that_nothing_came_behind_is_sent_at_the_end() -> None:
-    sent = send(chunk({}, "stop") + text("a") + DONE, repair=True)
-    assert sent.startswith(chunk({}) + text("a"))
-    assert b'"delta":{},"finish_reason":"stop"' in sent
-    assert sent.endswith(DONE)
-
-
-def test_a_stream_that_was_cut_gets_no_finish_reason() -> None:
-    sent = send(
-        chunk({}, "stop") + text("a") + calls(fragment(name="f", arguments="{")) + b"data: {", repair=True
-    )
-    assert b'finish_reason":"' not in sent
-    assert sent.endswith(b"data: {")
-
-
-def test_choices_get_a_delta_and_an_index() -> None:
-    body = event(
-        {"choices": [{"finish_reason": ""}, {"index": "1", "delta": None}, {"index": 2, "delta": {}}, {}]}
-    )
-    assert send(body, repair=True) == event(
-        {
-            "choices": [
-                {"index": 0, "delta": {}, "finish_reason": None},
-                {"index": 1, "delta": {}},
-                {"index": 2, "delta": {}},
-                {"index": 0, "delta": {}},
-            ]
-        }
-    )
-
-
-def test_a_whole_message_becomes_the_delta_unless_deltas_came() -> None:
-    message = {"role": "assistant", "content": "a"}
-    body = event({"choices": [{"index": 0, "message": message, "finish_reason": "stop"}]})
-    assert send(body, repair=True) == body.replace(b"message", b"delta", 1)
-    assert send(text("a") + body, repair=True) == text("a") + event(
-        {"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]}
-    )
-
-
-def test_with_n_1_all_choices_are_choice_0() -> None:
-    body = chunk({"content": "a"}, index=197) + chunk({}, "stop", index=198) + DONE
-    assert send(body, repair=True, n=1) == text("a") + STOP + DONE
 
 
 # edit
@@ -449,90 +318,6 @@ def test_a_relay_that_its_own_edit_refers_to_is_collected() -> None:
     del holder
     gc.collect()
     assert gone() is None
-
-
-# append_error
-
-
-def errors(sent: bytes) -> list[dict[str, Any]]:
-    data = [json.loads(block[6:]) for block in sent.split(b"\n\n") if block.startswith(b'data: {"error"')]
-    return [value["error"] for value in data]
-
-
-@pytest.mark.parametrize(
-    ("body", "kept", "code"),
-    [
-        (text("a") + b'data: {"cut', text("a"), "incomplete_stream"),
-        (text("a") + b": cut", text("a"), "incomplete_stream"),
-        (text("a"), text("a"), "incomplete_stream"),
-        (b"", b"", "empty_stream"),
-        (b": c\n\n", b": c\n\n", "empty_stream"),
-        (b"<html>", b"", "not_event_stream"),
-    ],
-)
-def test_a_stream_that_was_cut_ends_with_an_error(body: bytes, kept: bytes, code: str) -> None:
-    sent = send(body, append_error=True)
-    assert sent.startswith(kept + b'data: {"error":')
-    (error,) = errors(sent)
-    assert (error["type"], error["code"], error["param"]) == ("upstream_error", code, None)
-    assert sent.endswith(b"}\n\n" + DONE)
-
-
-@pytest.mark.parametrize(
-    ("body", "told"),
-    [
-        (b'{"error":{"message":"m","type":"t","code":5}}', {"message": "m", "type": "t", "code": 5}),
-        (b'error: {"message":"m"}\n\n', {"message": "m", "type": "upstream_error", "code": None}),
-        (b"event: error\ndata: m\n\n", {"message": "m", "type": "upstream_error", "code": None}),
-        (
-            event({"choices": [], "x_groq": {"error": "m"}}),
-            {"message": "m", "type": "upstream_error", "code": None},
-        ),
-    ],
-)
-def test_an_error_in_another_form_is_told_in_the_form_that_clients_know(
-    body: bytes, told: dict[str, Any]
-) -> None:
-    sent = send(body, append_error=True)
-    assert errors(sent) == [told | {"param": None}]
-    assert sent.endswith(DONE)
-    if not body.startswith(b"{"):
-        sent = send(body + DONE, append_error=True)
-        assert errors(sent) == [told | {"param": None}]
-        assert sent.count(DONE) == 1
-
-
-def test_an_error_that_clients_know_is_not_told_twice() -> None:
-    body = text("a") + event({"error": {"message": "m"}})
-    assert send(body, append_error=True) == body + DONE
-    assert send(body + DONE, append_error=True) == body + DONE
-
-
-@pytest.mark.parametrize("body", [BODY, text("a") + STOP, text("a") + STOP + b": c\n"])
-def test_a_stream_that_ended_well_gets_nothing_appended(body: bytes) -> None:
-    assert send(body, append_error=True) == body
-
-
-@pytest.mark.parametrize("end", [b"", b"\n", b"\r"])
-def test_a_whole_event_without_its_end_is_completed(end: bytes) -> None:
-    assert send(BODY[:-2] + end, append_error=True).rstrip(b"\r\n") == BODY.rstrip(b"\n")
-    sent = send(text("a")[:-2] + end, append_error=True)
-    assert len(errors(sent)) == 1
-    accumulator = ChatAccumulator()
-    accumulator.feed(sent)
-    assert accumulator.end is StreamEnd.ERROR
-    assert accumulator.completion.choices[0].message.content == "a"
-
-
-def test_a_stream_that_is_not_observed_to_its_sentinel_is_not_taken_for_whole() -> None:
-    sent = send(text("abc") + STOP, append_error=True, max_message_size=2)
-    assert [error["code"] for error in errors(sent)] == ["incomplete_stream"]
-    assert errors(send(text("abc") + STOP + DONE, append_error=True, max_message_size=2)) == []
-
-
-def test_an_event_that_was_too_large_and_cut_is_ended_before_the_error() -> None:
-    sent = send(chunk({"content": "x" * 200})[:-10], append_error=True, max_event_size=50)
-    assert b'\n\ndata: {"error"' in sent
 
 
 # The object.

@@ -89,7 +89,7 @@ def received(sent: bytes, like: list[tuple[str, Any]]) -> list[tuple[str, Any]]:
 
 
 @given(cut_bodies())
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 def test_without_rules_what_is_sent_on_is_what_was_fed_and_is_observed(chunks: list[bytes]) -> None:
     relay, accumulator = ChatRelay(), ChatAccumulator()
     for chunk in chunks:
@@ -104,7 +104,7 @@ def test_without_rules_what_is_sent_on_is_what_was_fed_and_is_observed(chunks: l
 
 
 @given(cut_bodies(), st.sampled_from(RULES))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_reading_what_is_sent_on_is_applying_the_rules_to_what_was_read(
     chunks: list[bytes], rules: dict[str, Any]
 ) -> None:
@@ -122,7 +122,7 @@ def test_reading_what_is_sent_on_is_applying_the_rules_to_what_was_read(
 
 
 @given(cut_bodies(), st.sampled_from([*RULES, *OTHERS]))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_what_is_sent_on_does_not_depend_on_the_cut(chunks: list[bytes], rules: dict[str, Any]) -> None:
     body = b"".join(chunks)
     whole = send([body], **rules)[0]
@@ -131,7 +131,7 @@ def test_what_is_sent_on_does_not_depend_on_the_cut(chunks: list[bytes], rules: 
 
 
 @given(cut_bodies())
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 def test_dropping_comments_takes_out_nothing_else(chunks: list[bytes]) -> None:
     sent = send(chunks, comments="drop")[0]
     assert reference.count_comments(sent) == 0
@@ -199,7 +199,7 @@ def openai_message(body: bytes) -> tuple[list[tuple[str, str, str]], str | None,
 
 
 @given(st.lists(chunks_with_calls, min_size=1, max_size=8), st.booleans())
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_the_openai_package_assembles_what_was_repaired_to_the_same_calls(
     drawn: list[dict[str, Any]], done: bool
 ) -> None:

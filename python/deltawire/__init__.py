@@ -2,11 +2,13 @@
 
 A push object has `feed` and `close`; its Stream runs it over a source, with `for` and with `async for`.
 `EventParser` and `EventStream` give events, `JSONParser` and `JSONStream` their decoded data, `ChatParser`
-and `ChatStream` the typed chunks of a chat; `ChatAccumulator` assembles the message. `encode_event`,
-`encode_comment` and `encode_error` write what the parsers read.
+and `ChatStream` the typed chunks of a chat, `ChatRelay` and `ChatRelayStream` the bytes to send on;
+`ChatAccumulator` assembles the message. `encode_event`, `encode_comment` and `encode_error` write what the
+parsers read.
 """
 
 from deltawire._chat_reader import StreamTimings
+from deltawire._chat_relay_stream import ChatRelayStream
 from deltawire._chat_stream import ChatStream
 from deltawire._native import (
     ChatAccumulator,
@@ -59,6 +61,7 @@ __all__ = [
     "ChatCompletionTokenLogprob",
     "ChatParser",
     "ChatRelay",
+    "ChatRelayStream",
     "ChatStream",
     "Choice",
     "ChoiceDelta",

@@ -14,7 +14,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 from deltawire._chat_reader import Reader
-from deltawire._content_type import aread_refused, read_refused, refusal
+from deltawire._content_type import MAX_DOCUMENT_BYTES, aread_refused, chat_refusal, read_refused
 from deltawire._deadlines import Deadlines
 from deltawire._first_event import FirstEvent
 from deltawire._native import ChatAccumulator, ChatCompletion, ChatCompletionChunk
@@ -31,9 +31,6 @@ if TYPE_CHECKING:
     from deltawire._readers import Chunk
     from deltawire.sources import Opened
     from deltawire.verdict import ProviderError
-
-# An error document longer than this is not waited for.
-_MAX_DOCUMENT_BYTES = 64 * 1024
 
 
 class ChatStream(BaseStream[ChatCompletionChunk]):
@@ -286,22 +283,14 @@ class ChatStream(BaseStream[ChatCompletionChunk]):
             raise
 
     def _require_type(self, opened: Opened[Iterator[Chunk]]) -> None:
-        body = read_refused(opened, _MAX_DOCUMENT_BYTES)
+        body = read_refused(opened, MAX_DOCUMENT_BYTES)
         if body is not None:
-            raise self._refusal(opened, body)
+            raise chat_refusal(opened, body)
 
     async def _arequire_type(self, opened: Opened[AsyncIterator[Chunk]]) -> None:
-        body = await aread_refused(opened, _MAX_DOCUMENT_BYTES)
+        body = await aread_refused(opened, MAX_DOCUMENT_BYTES)
         if body is not None:
-            raise self._refusal(opened, body)
-
-    def _refusal(self, opened: Opened[Any], body: bytes) -> UpstreamError | NotEventStream:
-        document = ChatAccumulator()
-        document.feed(body)
-        document.close()
-        if document.error is not None:
-            return UpstreamError(document.error, status=opened.status)
-        return refusal(opened, body)
+            raise chat_refusal(opened, body)
 
     def _judge(self) -> None:
         """Raise, if the stream has not ended well."""

@@ -12,13 +12,17 @@ from typing import TYPE_CHECKING, Any
 
 from anyio import move_on_after
 
-from deltawire.errors import NotEventStream
+from deltawire._native import ChatAccumulator
+from deltawire.errors import NotEventStream, UpstreamError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
     from deltawire._readers import Chunk
     from deltawire.sources import Opened
+
+# An error document longer than this is not waited for.
+MAX_DOCUMENT_BYTES = 64 * 1024
 
 # How long the body is read for, in seconds. It is a help, and the error is not to wait for it.
 _BODY_SECONDS = 1.0
@@ -50,6 +54,16 @@ async def aread_refused(opened: Opened[AsyncIterator[Chunk]], at_most: int) -> b
 def refusal(opened: Opened[Any], body: bytes) -> NotEventStream:
     """Make the exception for such a response."""
     return NotEventStream(status=opened.status, content_type=opened.content_type or "", preview=body)
+
+
+def chat_refusal(opened: Opened[Any], body: bytes) -> UpstreamError | NotEventStream:
+    """Make the exception for such a response in the place of a chat stream: what it says of an error."""
+    document = ChatAccumulator()
+    document.feed(body)
+    document.close()
+    if document.error is not None:
+        return UpstreamError(document.error, status=opened.status)
+    return refusal(opened, body)
 
 
 def _is_event_stream(content_type: str | None) -> bool:

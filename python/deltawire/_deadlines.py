@@ -94,9 +94,9 @@ class Deadlines:
         if first_event_timeout is idle_timeout is total_timeout is None:
             return None
         return cls(
-            _seconds("first_event_timeout", first_event_timeout),
-            _seconds("idle_timeout", idle_timeout),
-            _seconds("total_timeout", total_timeout),
+            seconds("first_event_timeout", first_event_timeout),
+            seconds("idle_timeout", idle_timeout),
+            seconds("total_timeout", total_timeout),
             bool(comments_count_as_progress),
         )
 
@@ -145,7 +145,8 @@ class Deadlines:
         return found
 
 
-def _seconds(name: str, value: Any) -> float | None:
+def seconds(name: str, value: Any) -> float | None:
+    """Check a parameter that is a number of seconds."""
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, int | float):

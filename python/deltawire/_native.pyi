@@ -443,14 +443,15 @@ class ChatAccumulator:
     def malformed(self) -> int:
         """How many payloads were no JSON."""
 
+@final
 class ChatRelay:
     """Passes a chat stream on byte for byte, observes it as `ChatAccumulator` does, and applies rules.
 
     `feed` and `close` return what to send on. Without rules that is the object that was fed. With rules an
     event waits for its end, and spans of it are replaced; all other bytes are those that came. Comments ahead
-    of an event do not wait. Events of other dialects, broken JSON, any line ends and any cut of the bytes pass
-    through; where a replaced span crosses `data:` lines, that event's data is written on one line. The guide
-    docs/guides/relay.md tells the rules in full.
+    of an event do not wait. Events of other dialects, broken JSON, any line ends and any cut of the bytes
+    pass through; where a replaced span crosses `data:` lines, that event's data is written on one line. The
+    guide docs/guides/relay.md tells the rules in full.
 
     Nothing that comes makes a relay raise: over a limit it stops observing, goes on relaying, and says so in
     `exceeded`. An event over `max_event_size` bytes, all its lines counted, is sent on in pieces with no rule
@@ -467,11 +468,12 @@ class ChatRelay:
             and no other, arguments as text; and one finish reason for a choice. What is canonical is not
             touched. An event with a finish reason waits for the next event, a call for its id and name.
         edit: called with each event that would be sent on, after the other rules; the slow way. It returns
-            None to leave it, `b""` to drop it, or the bytes to send in its place, which end with a blank line.
-            It must not use the relay. What it raises comes out of `feed` or `close`, and what was to be
+            None to leave it, `b""` to drop it, or the bytes to send in its place, which end with a blank
+            line. It must not use the relay. What it raises comes out of `feed` or `close`, and what was to be
             returned comes out of the next call, without the events that it failed on.
-        append_error: send on whole events only, and let a stream that did not end well end with an error event
-            as the openai package raises it, and `[DONE]`. For chat streams: other dialects have other ends.
+        append_error: send on whole events only, and let a stream that did not end well end with an error
+            event as the openai package raises it, and `[DONE]`. For chat streams: other dialects have other
+            ends.
         n: the n of the request, as for `ChatAccumulator`.
         max_message_size: as for `ChatAccumulator`.
         max_tool_calls: as for `ChatAccumulator`.

@@ -65,7 +65,7 @@ impl ChatAccumulator {
     /// `feed`, which gives the chunks too: what a stream of chunks needs, without reading anything twice.
     #[pyo3(signature = (data, /))]
     fn feed_chunks<'py>(slf: &Bound<'py, Self>, data: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyList>> {
-        Self::read(slf, data, true)
+        Self::read(slf, data, true)?.reading.take(slf.py())
     }
 
     #[pyo3(signature = (chunk, /))]
@@ -192,14 +192,15 @@ impl ChatAccumulator {
         slf: &Bound<'py, Self>,
         data: &Bound<'py, PyAny>,
         wanted: bool,
-    ) -> PyResult<Bound<'py, PyList>> {
+    ) -> PyResult<PyRefMut<'py, Self>> {
         let chunk = borrow::chunk(data)?;
-        let mut accumulator = borrow::exclusively(slf)?;
-        if accumulator.closed {
+        let mut held = borrow::exclusively(slf)?;
+        if held.closed {
             return Err(borrow::closed());
         }
-        let accumulator = &mut *accumulator;
-        accumulator.reading.read(&mut accumulator.core, chunk, wanted)
+        let accumulator = &mut *held;
+        accumulator.reading.read(&mut accumulator.core, chunk, wanted)?;
+        Ok(held)
     }
 
     fn finish<'py>(slf: &Bound<'py, Self>, wanted: bool) -> PyResult<Bound<'py, PyList>> {
@@ -207,7 +208,8 @@ impl ChatAccumulator {
         let mut accumulator = borrow::exclusively(slf)?;
         accumulator.closed = true;
         let accumulator = &mut *accumulator;
-        let found = accumulator.reading.read(&mut accumulator.core, PyBytes::new(py, b""), wanted)?;
+        accumulator.reading.read(&mut accumulator.core, PyBytes::new(py, b""), wanted)?;
+        let found = accumulator.reading.take(py)?;
         match accumulator.core.close() {
             Ok(last) => {
                 if let Some(text) = last.filter(|_| wanted) {

@@ -49,7 +49,8 @@ impl ChatParser {
             return Err(borrow::closed());
         }
         let parser = &mut *parser;
-        parser.reading.read(&mut parser.core, chunk, true)
+        parser.reading.read(&mut parser.core, chunk, true)?;
+        parser.reading.take(slf.py())
     }
 
     fn close<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyList>> {
@@ -57,7 +58,8 @@ impl ChatParser {
         let mut parser = borrow::exclusively(slf)?;
         parser.closed = true;
         let parser = &mut *parser;
-        let chunks = parser.reading.read(&mut parser.core, PyBytes::new(py, b""), true)?;
+        parser.reading.read(&mut parser.core, PyBytes::new(py, b""), true)?;
+        let chunks = parser.reading.take(py)?;
         if let Some(chunk) = parser.core.close() {
             let json = PyBytes::new(py, chunk.text.as_bytes());
             let text = Text { json: &json, sent: None, alike: None, calls: VecDeque::new() };
@@ -175,25 +177,22 @@ impl Reading {
         self.shapes.clear();
     }
 
-    /// Reads what waits, then the chunk. Gives the chat chunks as objects, if they are `wanted`.
-    pub fn read<'py>(
-        &mut self,
-        core: &mut impl Steps,
-        chunk: Bound<'py, PyBytes>,
-        wanted: bool,
-    ) -> PyResult<Bound<'py, PyList>> {
+    /// Reads what waits, then the chunk. The chat chunks, if they are `wanted`, wait in turn to be taken.
+    pub fn read(&mut self, core: &mut impl Steps, chunk: Bound<'_, PyBytes>, wanted: bool) -> PyResult<()> {
         let py = chunk.py();
-        let read = self.read_on(core, chunk, wanted);
+        let Err(failure) = self.read_on(core, chunk, wanted) else { return Ok(()) };
+        if matches!(failure, Failure::Exceeded(_)) {
+            self.backlog.clear();
+        }
+        Err(failure.raise(py, &self.take(py)?))
+    }
+
+    /// The chat chunks that were read, as objects.
+    pub fn take<'py>(&mut self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
         let found = PyList::new(py, self.found.drain(..))?;
         if self.found.capacity() > KEPT_CAPACITY {
             self.found = Vec::new();
         }
-        read.map_err(|failure| {
-            if matches!(failure, Failure::Exceeded(_)) {
-                self.backlog.clear();
-            }
-            failure.raise(py, &found)
-        })?;
         Ok(found)
     }
 

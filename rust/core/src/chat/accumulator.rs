@@ -143,8 +143,8 @@ impl Accumulator {
                 }
             }
         }
-        for choice in choices.into_iter().flat_map(Value::items) {
-            if choice.kind() == Kind::Object {
+        if let Some(choices) = choices {
+            for choice in choices.items().filter(|choice| choice.kind() == Kind::Object) {
                 let choice = Fields::of(choice);
                 suspicious |= choice.error.is_some();
                 self.add_choice(&choice)?;
@@ -231,10 +231,12 @@ impl Accumulator {
         };
         self.size += self.choices[at].1.add(choice);
         let calls = self.choices[at].1.tool_calls.count();
-        let (id, created) =
-            (self.id.as_deref().unwrap_or_default(), self.created.as_deref().unwrap_or_default());
-        let id_of = |ordinal| generated_id(id, created, index, ordinal);
-        self.choices[at].1.tool_calls.generate_ids(id_of);
+        if calls > 0 {
+            let (id, created) =
+                (self.id.as_deref().unwrap_or_default(), self.created.as_deref().unwrap_or_default());
+            let id_of = |ordinal| generated_id(id, created, index, ordinal);
+            self.choices[at].1.tool_calls.generate_ids(id_of);
+        }
         check("max_tool_calls", calls, self.limits.max_tool_calls)
     }
 
@@ -278,6 +280,12 @@ fn set(held: &mut Option<Box<str>>, text: &str) {
 }
 
 fn set_text(held: &mut Option<Box<str>>, value: Value<'_>) {
+    // Nearly always it says what it said before.
+    if let (Some(held), [b'"', text @ .., b'"']) = (&*held, value.raw().as_bytes())
+        && held.as_bytes() == text
+    {
+        return;
+    }
     if let Some(text) = value.as_nonblank() {
         set(held, &text);
     }

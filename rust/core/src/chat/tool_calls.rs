@@ -268,6 +268,7 @@ impl ToolCalls {
     /// Takes one fragment; returns how many more bytes are held.
     pub(crate) fn add_fragment(&mut self, item: Value<'_>) -> isize {
         let (mut id, mut index, mut kind, mut function, mut custom) = (None, None, None, None, None);
+        let (mut has_extras, mut has_body_extras) = (false, false);
         for (key, value) in item.members() {
             match &*key {
                 "id" => id = value.as_nonblank().filter(|id| id != "null"),
@@ -275,17 +276,21 @@ impl ToolCalls {
                 "type" => kind = value.as_nonblank(),
                 "function" => function = Some(value).filter(|value| value.kind() == Kind::Object),
                 "custom" => custom = Some(value).filter(|value| value.kind() == Kind::Object),
-                _ => {}
+                _ => has_extras = true,
             }
         }
         let body = function.or(custom);
         let text = if function.is_some() { "arguments" } else { "input" };
         let (mut name, mut arguments) = (None, None);
-        for (key, value) in body.into_iter().flat_map(Value::members) {
-            if key == "name" {
-                name = value.as_nonblank();
-            } else if key == text {
-                arguments = Some(value).filter(|value| !value.is_null());
+        if let Some(body) = body {
+            for (key, value) in body.members() {
+                if key == "name" {
+                    name = value.as_nonblank();
+                } else if key == text {
+                    arguments = Some(value).filter(|value| !value.is_null());
+                } else {
+                    has_body_extras = true;
+                }
             }
         }
         let starts_value = arguments.is_some_and(|value| match value.kind() {
@@ -313,14 +318,18 @@ impl ToolCalls {
         call.custom |= custom.is_some() || (body.is_none() && *call.kind == *"custom");
         more += call.add_name(&fragment);
         more += call.add_arguments(&fragment);
-        for (key, value) in item.members() {
-            if !matches!(&*key, "id" | "index" | "type" | "function" | "custom") {
-                more += call.extras.set(&key, value);
+        if has_extras {
+            for (key, value) in item.members() {
+                if !matches!(&*key, "id" | "index" | "type" | "function" | "custom") {
+                    more += call.extras.set(&key, value);
+                }
             }
         }
-        for (key, value) in body.into_iter().flat_map(Value::members) {
-            if key != "name" && key != text {
-                more += call.function_extras.set(&key, value);
+        if let Some(body) = body.filter(|_| has_body_extras) {
+            for (key, value) in body.members() {
+                if key != "name" && key != text {
+                    more += call.function_extras.set(&key, value);
+                }
             }
         }
         more

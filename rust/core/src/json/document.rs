@@ -19,6 +19,9 @@ use super::value::{Kind, Value};
 /// The keys of objects up to this size are compared with each other, those of larger ones go into a set.
 const COMPARED: usize = 32;
 
+/// As many values as most chunks of a chat have, in the room that is made at once.
+const USUAL_NODES: usize = 32;
+
 /// orjson's limit.
 const MAX_DEPTH: usize = 1024;
 
@@ -65,6 +68,8 @@ pub struct Document {
     open: Vec<Open>,
     /// Whether a string has an escape.
     pub(super) has_escapes: bool,
+    /// Whether a key has.
+    pub(super) has_escaped_keys: bool,
     /// Whether an object has a key twice. Hardly any text does, so it is found out once.
     pub(super) has_duplicates: bool,
     /// Whether an object may have a key twice.
@@ -79,7 +84,9 @@ impl Document {
     /// orjson would not take the text, or it is as long as 4 GiB.
     pub fn read(&mut self, text: &str) -> Result<(), Invalid> {
         self.nodes.clear();
+        self.nodes.reserve(USUAL_NODES);
         self.has_escapes = false;
+        self.has_escaped_keys = false;
         self.fill(text, 0, Span::default())
     }
 
@@ -92,6 +99,7 @@ impl Document {
         self.nodes.extend_from_slice(&other.nodes[..from]);
         // As much as the text may have at all; whether it is so is hardly ever asked.
         self.has_escapes = other.has_escapes;
+        self.has_escaped_keys = other.has_escaped_keys;
         self.open.clear();
         let mut number = 0;
         while number < from {
@@ -109,7 +117,7 @@ impl Document {
             }
         }
         // An escaped key that is there already is not told by its bit.
-        self.suspicious = other.has_duplicates || other.has_escapes;
+        self.suspicious = other.has_duplicates || other.has_escaped_keys;
         self.go_on(text, value.start as usize, key)
     }
 
@@ -135,6 +143,7 @@ impl Document {
         self.nodes.clear();
         self.nodes.extend_from_slice(&other.nodes);
         self.has_escapes = other.has_escapes;
+        self.has_escaped_keys = other.has_escaped_keys;
         self.has_duplicates = other.has_duplicates;
     }
 
@@ -270,6 +279,7 @@ impl Document {
         }
         let (close, escaped) = scan::string(text, at + 1)?;
         self.has_escapes |= escaped;
+        self.has_escaped_keys |= escaped;
         let colon = scan::space(text, close + 1);
         if text.get(colon) != Some(&b':') {
             return Err(Invalid);

@@ -34,6 +34,7 @@ pub(crate) fn string(text: &[u8], mut at: usize) -> Result<(usize, bool), Invali
 }
 
 /// The first quote, backslash or control character at or behind a place; the end of the text if there is none.
+#[inline]
 fn special(text: &[u8], mut at: usize) -> usize {
     while let Some(&block) = text.get(at..).and_then(<[u8]>::first_chunk::<8>) {
         let word = u64::from_le_bytes(block);

@@ -39,7 +39,7 @@ const MAX_GAPS: usize = 8;
 const KEPT_CAPACITY: usize = 2 * 1024;
 
 /// A scalar of a template that changes from text to text.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 struct Gap {
     node: u32,
     /// For a string, behind its opening quote.
@@ -123,8 +123,10 @@ impl Reader {
     #[inline]
     pub fn fit(&mut self, bytes: &[u8]) -> Option<Fit> {
         let last = self.last?;
-        let others = (0..self.templates.len()).filter(|&slot| slot != last);
-        std::iter::once(last).chain(others).find_map(|slot| {
+        if let Some(len) = self.templates[last].fit(bytes, &mut self.filled) {
+            return Some(self.fitted(last, len));
+        }
+        (0..self.templates.len()).filter(|&slot| slot != last).find_map(|slot| {
             let len = self.templates[slot].fit(bytes, &mut self.filled)?;
             Some(self.fitted(slot, len))
         })
@@ -136,6 +138,20 @@ impl Reader {
     ///
     /// As for [`Document::read`].
     pub fn read(&mut self, text: &str) -> Result<Read, Invalid> {
+        if text.len() <= MAX_TEXT
+            && let Some(fit) = self.fit(text.as_bytes()).filter(|fit| fit.len == text.len())
+        {
+            return Ok(Read::Like(fit));
+        }
+        self.read_unlike(text)
+    }
+
+    /// Reads a text that is known to [fit](Self::fit) no template as it is.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Document::read`].
+    pub fn read_unlike(&mut self, text: &str) -> Result<Read, Invalid> {
         match self.fit_newly(text) {
             Some(fit) => Ok(Read::Like(fit)),
             None => self.parse(text).map(Read::Parsed),
@@ -144,6 +160,7 @@ impl Reader {
 
     /// The same for readers who parse by other means: None leaves it to them, and costs next to nothing. A text
     /// becomes a template only once another one looks like it.
+    /// The text is known to fit no template as it is.
     pub fn fit_or_remember(&mut self, text: &str) -> Option<Fit> {
         let fit = self.fit_newly(text);
         if fit.is_some() || text.len() > MAX_TEXT || !text.starts_with('{') {
@@ -231,7 +248,7 @@ impl Reader {
         Learned { slot, template: self.serial }
     }
 
-    /// Finds a template that the text fits, with more gaps if need be.
+    /// Finds a template that the text fits if it has more gaps.
     fn fit_newly(&mut self, text: &str) -> Option<Fit> {
         if text.len() > MAX_TEXT {
             return None;
@@ -240,25 +257,14 @@ impl Reader {
         // The last one first, then the newest.
         let order =
             || last.into_iter().chain((0..self.templates.len()).rev().filter(move |&it| Some(it) != last));
-        let fits = |slot: &usize, filled: &mut _| {
-            self.templates[*slot].fit(text.as_bytes(), filled) == Some(text.len())
-        };
-        let mut filled = self.filled;
-        let known = order().find(|slot| fits(slot, &mut filled));
-        let grown = || order().find_map(|slot| Some((slot, self.templates[slot].gaps_for(text.as_bytes())?)));
-        let slot = if let Some(slot) = known {
-            slot
-        } else {
-            let (slot, gaps) = grown()?;
-            let template = &mut self.templates[slot];
-            template.gaps = gaps;
-            self.serial += 1;
-            template.serial = self.serial;
-            // It fits by the same rules as any other text, now that the gaps are known.
-            template.fit(text.as_bytes(), &mut filled).filter(|&len| len == text.len())?;
-            slot
-        };
-        self.filled = filled;
+        let (slot, gaps) =
+            order().find_map(|slot| Some((slot, self.templates[slot].gaps_for(text.as_bytes())?)))?;
+        let template = &mut self.templates[slot];
+        template.gaps = gaps;
+        self.serial += 1;
+        template.serial = self.serial;
+        // It fits by the same rules as any other text, now that the gaps are known.
+        template.fit(text.as_bytes(), &mut self.filled).filter(|&len| len == text.len())?;
         Some(self.fitted(slot, text.len()))
     }
 
@@ -304,7 +310,7 @@ impl Template {
     fn gaps_for(&self, new: &[u8]) -> Option<Vec<Gap>> {
         let old = self.text.as_bytes();
         let mut known = self.gaps.iter().peekable();
-        let mut gaps = Vec::with_capacity(self.gaps.len() + 1);
+        let (mut gaps, mut count) = ([Gap::default(); MAX_GAPS], 0);
         let (mut from, mut at) = (0, 0);
         loop {
             let end = known.peek().map_or(old.len(), |gap| gap.start as usize);
@@ -314,10 +320,10 @@ impl Template {
             } else if let Some(&&gap) = known.peek() {
                 gap
             } else {
-                return (at + equal == new.len()).then_some(gaps);
+                return (at + equal == new.len()).then(|| gaps[..count].to_vec());
             };
             let start = gap.start as usize;
-            if start < from || gaps.len() == MAX_GAPS {
+            if start < from || count == MAX_GAPS {
                 // A number has grown into what was behind it.
                 return None;
             }
@@ -329,7 +335,8 @@ impl Template {
                 scan::number(new, at).ok()?
             };
             known.next_if(|known| known.node == gap.node);
-            gaps.push(gap);
+            gaps[count] = gap;
+            count += 1;
             from = gap.end as usize;
         }
     }

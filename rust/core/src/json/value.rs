@@ -38,6 +38,26 @@ impl Kind {
     }
 }
 
+/// The values right inside a container.
+struct Children<'d> {
+    next: Value<'d>,
+    end: usize,
+}
+
+impl<'d> Iterator for Children<'d> {
+    type Item = Value<'d>;
+
+    #[inline]
+    fn next(&mut self) -> Option<Value<'d>> {
+        let child = self.next;
+        if child.number >= self.end {
+            return None;
+        }
+        self.next.number = child.entry().next as usize;
+        Some(child)
+    }
+}
+
 /// A value, as a place in a document.
 #[derive(Clone, Copy, Debug)]
 pub struct Value<'d> {
@@ -51,6 +71,7 @@ impl<'d> Value<'d> {
         Self { document, text, number }
     }
 
+    #[inline]
     fn entry(self) -> &'d Node {
         &self.document.nodes[self.number]
     }
@@ -106,23 +127,29 @@ impl<'d> Value<'d> {
 
     /// The members of an object with their keys decoded, in order; nothing for other kinds. Of a key that
     /// stands more than once, only the last.
+    #[inline]
     pub fn members(self) -> impl Iterator<Item = (Cow<'d, str>, Value<'d>)> {
-        let last = self
+        let last: Option<Box<HashMap<_, _>>> = self
             .document
             .has_duplicates
-            .then(|| self.all_members().map(|(key, value)| (key, value.number)).collect::<HashMap<_, _>>());
-        self.all_members().filter(move |(key, value)| {
-            last.as_ref().and_then(|last| last.get(key)).is_none_or(|&number| number == value.number)
+            .then(|| Box::new(self.all_members().map(|(key, value)| (key, value.number)).collect()));
+        self.all_members().filter(move |(key, value)| match &last {
+            None => true,
+            Some(last) => last.get(key) == Some(&value.number),
         })
     }
 
     /// The members of an object, those that do not count included.
+    #[inline]
     pub(super) fn all_members(self) -> impl Iterator<Item = (Cow<'d, str>, Value<'d>)> {
-        let object = self.kind() == Kind::Object;
-        self.children().filter(move |_| object).map(|value| {
-            let key = value.entry().key;
-            (value.unescape(&value.text[key.start as usize..key.end as usize]), value)
-        })
+        self.children(Kind::Object).map(|value| (value.key(), value))
+    }
+
+    #[inline]
+    fn key(self) -> Cow<'d, str> {
+        let key = self.entry().key;
+        let text = &self.text[key.start as usize..key.end as usize];
+        if self.document.has_escaped_keys { self.unescape(text) } else { Cow::Borrowed(text) }
     }
 
     /// The members of an object in the order in which they stand, those that do not count included: for who
@@ -137,25 +164,33 @@ impl<'d> Value<'d> {
     }
 
     /// The items of an array, in order; nothing for other kinds.
+    #[inline]
     pub fn items(self) -> impl Iterator<Item = Value<'d>> {
-        let array = self.kind() == Kind::Array;
-        self.children().filter(move |_| array)
+        self.children(Kind::Array)
     }
 
-    fn children(self) -> impl Iterator<Item = Value<'d>> {
-        let end = self.entry().next as usize;
-        let mut number = self.number + 1;
-        std::iter::from_fn(move || {
-            let child = (number < end).then_some(Value { number, ..self })?;
-            number = child.entry().next as usize;
-            Some(child)
-        })
+    #[inline]
+    fn children(self, kind: Kind) -> Children<'d> {
+        let end = if self.kind() == kind { self.entry().next as usize } else { 0 };
+        Children { next: Value { number: self.number + 1, ..self }, end }
     }
 
     /// The value of a key, if it is an object that has it.
     #[must_use]
     pub fn get(self, key: &str) -> Option<Value<'d>> {
-        self.all_members().filter(|(name, _)| name == key).last().map(|(_, value)| value)
+        let mut found = None;
+        for value in self.children(Kind::Object) {
+            let span = value.entry().key;
+            let is_key = if self.document.has_escaped_keys {
+                value.key() == key
+            } else {
+                self.text.as_bytes()[span.start as usize..span.end as usize] == *key.as_bytes()
+            };
+            if is_key {
+                found = Some(value);
+            }
+        }
+        found
     }
 
     /// The text of a string, decoded.
@@ -177,7 +212,10 @@ impl<'d> Value<'d> {
     /// The text of a string that is more than white space.
     #[must_use]
     pub fn as_nonblank(self) -> Option<Cow<'d, str>> {
-        self.as_str().filter(|text| !text.trim().is_empty())
+        // A letter in front, as nearly all have, tells without a look at the rest.
+        self.as_str().filter(|text| {
+            text.as_bytes().first().is_some_and(u8::is_ascii_graphic) || !text.trim().is_empty()
+        })
     }
 
     /// A whole number that is not negative, also where it was sent as a string of digits.
@@ -201,7 +239,7 @@ impl<'d> Value<'d> {
             Kind::Bool => self.raw() == "true",
             Kind::Number => self.raw().parse::<f64>() != Ok(0.0),
             Kind::String => self.raw().len() > 2,
-            Kind::Array | Kind::Object => self.children().next().is_some(),
+            kind => self.children(kind).next().is_some(),
         }
     }
 }

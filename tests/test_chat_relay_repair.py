@@ -1,0 +1,121 @@
+"""What a relay makes of tool calls and finish reasons, for clients that take the format at its word."""
+
+from __future__ import annotations
+
+import json
+
+from chat_streams import DONE, STOP, calls, chunk, event, fragment, text
+from relays import USAGE, send
+
+from deltawire import ChatRelay
+
+
+def test_a_canonical_stream_is_not_touched_by_a_repair() -> None:
+    body = (
+        chunk({"role": "assistant", "content": None})
+        + calls({"index": 0, "id": "a", "type": "function", "function": {"name": "f", "arguments": ""}})
+        + calls({"index": 0, "function": {"arguments": '{"q"'}})
+        + calls({"index": 1, "id": "b", "type": "function", "function": {"name": "g", "arguments": "{}"}})
+        + calls({"index": 0, "function": {"arguments": ":1}"}})
+        + chunk({}, "tool_calls")
+        + event({"choices": [], "usage": USAGE})
+        + DONE
+    )
+    assert send(body, repair=True) == body
+
+
+def test_id_type_and_name_are_sent_once_and_indices_count_the_calls() -> None:
+    body = (
+        calls(fragment(index=0, id="a", type="function", name="f", arguments='{"q"'))
+        + calls(fragment(index=0, id="a", type="function", name="f", arguments=":1}"))
+        + calls(fragment(index=0, id="b", name="f", arguments={"q": 2}, extra_content={"x": 1}))
+        + STOP
+        + DONE
+    )
+    first = {"index": 0, "id": "a", "type": "function", "function": {"name": "f", "arguments": '{"q"'}}
+    second = {"index": 1, "id": "b", "type": "function", "function": {"name": "f", "arguments": '{"q":2}'}}
+    assert send(body, repair=True) == (
+        calls(first)
+        + calls({"index": 0, "function": {"arguments": ":1}"}})
+        + calls(second | {"extra_content": {"x": 1}})
+        + STOP
+        + DONE
+    )
+
+
+def test_a_call_waits_for_its_name_and_gets_an_id_at_the_latest_with_the_finish_reason() -> None:
+    body = calls(fragment(index=0, id="a", arguments='{"q"')) + calls(
+        fragment(index=0, name="f", arguments=":1}")
+    )
+    sent = send(body + DONE, repair=True)
+    header = {"index": 0, "id": "a", "type": "function", "function": {"name": "f", "arguments": '{"q":1}'}}
+    assert sent == chunk({}) + calls(header) + DONE
+
+    relay = ChatRelay(repair=True)
+    body = calls(fragment(name="f", arguments="{}"), finish_reason="tool_calls") + DONE
+    sent = relay.feed(body)
+    (call,) = relay.completion.choices[0].message.tool_calls or []
+    made = {"index": 0, "id": call.id, "type": "function", "function": {"name": "f", "arguments": "{}"}}
+    *_, last, done, rest = sent.split(b"\n\n")
+    assert json.loads(last[6:])["choices"] == [
+        {"index": 0, "delta": {"tool_calls": [made]}, "finish_reason": "tool_calls"}
+    ]
+    assert done + b"\n\n" + rest == DONE
+    assert b'"object":"chat.completion.chunk","created":1,"model":"m"' in last
+
+
+def test_what_is_made_up_obeys_the_other_rules() -> None:
+    body = calls(fragment(name="f", arguments="{}"), finish_reason="tool_calls") + DONE
+    sent = send(body, repair=True, set={"model": "house"}, remove={"id"})
+    assert b'"m"' not in sent
+    assert b'"c1"' not in sent
+
+
+def test_the_last_of_several_finish_reasons_is_sent() -> None:
+    body = chunk({"content": "a"}, "stop") + chunk({"content": "b"}, "stop") + chunk({}, "length") + chunk({})
+    assert send(body + DONE, repair=True) == text("a", "b") + chunk({}, "length") + chunk({}) + DONE
+
+
+def test_a_finish_reason_that_nothing_came_behind_is_sent_at_the_end() -> None:
+    sent = send(chunk({}, "stop") + text("a") + DONE, repair=True)
+    assert sent.startswith(chunk({}) + text("a"))
+    assert b'"delta":{},"finish_reason":"stop"' in sent
+    assert sent.endswith(DONE)
+
+
+def test_a_stream_that_was_cut_gets_no_finish_reason() -> None:
+    sent = send(
+        chunk({}, "stop") + text("a") + calls(fragment(name="f", arguments="{")) + b"data: {", repair=True
+    )
+    assert b'finish_reason":"' not in sent
+    assert sent.endswith(b"data: {")
+
+
+def test_choices_get_a_delta_and_an_index() -> None:
+    body = event(
+        {"choices": [{"finish_reason": ""}, {"index": "1", "delta": None}, {"index": 2, "delta": {}}, {}]}
+    )
+    assert send(body, repair=True) == event(
+        {
+            "choices": [
+                {"index": 0, "delta": {}, "finish_reason": None},
+                {"index": 1, "delta": {}},
+                {"index": 2, "delta": {}},
+                {"index": 0, "delta": {}},
+            ]
+        }
+    )
+
+
+def test_a_whole_message_becomes_the_delta_unless_deltas_came() -> None:
+    message = {"role": "assistant", "content": "a"}
+    body = event({"choices": [{"index": 0, "message": message, "finish_reason": "stop"}]})
+    assert send(body, repair=True) == body.replace(b"message", b"delta", 1)
+    assert send(text("a") + body, repair=True) == text("a") + event(
+        {"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]}
+    )
+
+
+def test_with_n_1_all_choices_are_choice_0() -> None:
+    body = chunk({"content": "a"}, index=197) + chunk({}, "stop", index=198) + DONE
+    assert send(body, repair=True, n=1) == text("a") + STOP + DONE
