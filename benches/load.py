@@ -103,7 +103,12 @@ def judge(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
             lost = relay <= 0
             base = max(added[ours]) if lost else relay
             ratio = sdk / base if base > 0 else float("inf")
-            told = {"pace": pace, "streams": streams, "way": ours, "ratio": _round(ratio) if base > 0 else None}
+            told = {
+                "pace": pace,
+                "streams": streams,
+                "way": ours,
+                "ratio": _round(ratio) if base > 0 else None,
+            }
             judged.append({**told, "at_least": lost, "target": TARGET, "reached": ratio >= TARGET})
     return judged
 

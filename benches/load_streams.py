@@ -17,13 +17,13 @@ DONE = b"data: [DONE]\n\n"
 TAIL = 3
 """How many events end a stream."""
 
-_HEAD = '"object":"chat.completion.chunk","created":1773323480,"model":"%s","system_fingerprint":"fp_6e6ff3688b"'
+_HEAD = (
+    '"object":"chat.completion.chunk","created":1773323480,"model":"%s","system_fingerprint":"fp_6e6ff3688b"'
+)
 _EVENT = 'data: {"id":"chatcmpl-%012d","sent":%d,' + _HEAD % MODEL
 # Without the time: with a field that nobody knows it would not be the usage alone.
 _BILL = 'data: {"id":"chatcmpl-%012d",' + _HEAD % MODEL
-_CHOICE = (
-    ',"choices":[{"index":0,"delta":%s,"logprobs":null,"finish_reason":%s}],"usage":null,"obfuscation":"%s"}\n\n'
-)
+_CHOICE = ',"choices":[{"index":0,"delta":%s,"logprobs":null,"finish_reason":%s}],"usage":null,"obfuscation":"%s"}\n\n'
 _USAGE = ',"choices":[],"usage":{"prompt_tokens":12,"completion_tokens":%d,"total_tokens":%d}}\n\n'
 _SENT = re.compile(rb'"sent": ?(\d+)')
 

@@ -151,7 +151,6 @@ class Gateway:
         names = {one.name for upstreams in config.models.values() for one in upstreams}
         labels = {"model": config.models, "upstream": names}
         self.metrics = StreamMetrics(labels=labels, registry=self.registry)
-        self.books = os.open(config.usage_log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
 
     @asynccontextmanager
     async def lifespan(self, _: Starlette) -> AsyncIterator[None]:
@@ -160,7 +159,6 @@ class Gateway:
         pool = httpx2.Limits(max_connections=None, max_keepalive_connections=100)
         async with httpx2.AsyncClient(timeout=timeout, limits=pool) as self.client:
             yield
-        os.close(self.books)
 
     async def models(self, request: Request) -> Response:
         self.authenticate(request)
@@ -231,6 +229,7 @@ class Gateway:
         """
         for upstream in (upstreams := self.config.models[call.model]):
             call.tried.append(upstream.name)
+            call.stream = None
             try:
                 async with AsyncExitStack() as stack:
                     await self.begin(call, upstream, stack)
@@ -261,10 +260,11 @@ class Gateway:
             idle_timeout=limits.idle,
             total_timeout=limits.total,
         )
-        await stack.enter_async_context(stream)
         waited = time.monotonic() - call.started
         labels = {"model": call.model, "upstream": upstream.name}
+        # Recorded once the stream is closed, which may be after it read on.
         stack.enter_context(self.metrics.watch(stream, waited=waited, **labels))
+        await stack.enter_async_context(stream)
         async for data in stream:
             if call.streams:
                 call.head += data
@@ -276,15 +276,21 @@ class Gateway:
             raise failure
 
     def book(self, call: Call) -> None:
-        """Write what a request used. One write, so that the lines of several processes do not mix."""
+        """Write what a request used: one write a line, so that the lines of several processes do not mix."""
         stream = call.stream
-        line: dict[str, Any] = {"time": datetime.now(UTC), "key": call.key, "model": call.model}
-        line["tried"] = call.tried
-        line["end"] = stream.end.value if stream is not None and stream.end is not None else None
-        line["delivered"] = call.delivered
-        line["usage"] = stream.usage.to_dict() if stream is not None and stream.usage is not None else None
-        line["seconds"] = round(time.monotonic() - call.started, 3)
-        os.write(self.books, orjson.dumps(line) + b"\n")
+        usage = stream.usage if stream is not None else None
+        line = {
+            "time": datetime.now(UTC),
+            "key": call.key,
+            "model": call.model,
+            "tried": call.tried,
+            "end": stream.end.value if stream is not None and stream.end is not None else None,
+            "delivered": call.delivered,
+            "usage": usage.to_dict() if usage is not None else None,
+            "seconds": round(time.monotonic() - call.started, 3),
+        }
+        with self.config.usage_log.open("ab", buffering=0) as books:
+            books.write(orjson.dumps(line) + b"\n")
 
 
 class Relayed(StreamingResponse):
@@ -326,11 +332,9 @@ def json_response(body: Any, status: int = 200) -> Response:
 
 def failure_response(error: Exception) -> Response:
     """Answer that no upstream did."""
-    status = getattr(error, "status", None) or 200
-    if status in GATEWAYS_FAULT:
-        error = InvalidJSON()
-    passed_on = isinstance(error, UpstreamError) and status in CLIENTS_FAULT | {429}
-    return json_response(error_body(error), status if passed_on else 502)
+    status = getattr(error, "status", None)
+    told = error_body("No provider could answer." if status in GATEWAYS_FAULT else error)
+    return json_response(told, status if status in CLIENTS_FAULT | {429} else 502)
 
 
 async def refusal(_: Request, error: Exception) -> Response:

@@ -3,7 +3,8 @@
 An example is `python examples/NAME.py URL`, where URL is the base that a provider's client takes, with `/v1`
 at its end. Its docstring tells what it prints: the indented lines after a paragraph that begins with
 "prints". A new file is found by itself. One that prints nothing but serves is told in `SERVERS`, takes the
-port as its second argument, and has tests of its own here.
+port as its second argument, and has tests of its own here. The gateway takes a file in the place of the URL,
+and has its tests in test_gateway.py.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ ROOT = Path(__file__).parents[1]
 GUIDES = sorted(set((ROOT / "docs" / "guides").glob("*.md")) - {ROOT / "docs" / "guides" / "README.md"})
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
 SERVERS = {"serve_fastapi", "serve_starlette"}
+ELSEWHERE = {"gateway"}
 
 USAGE = {"prompt_tokens": 12, "completion_tokens": 7, "total_tokens": 19}
 CHAT = [
@@ -85,7 +87,7 @@ def promised(example: Path) -> str:
 
 
 @pytest.mark.parametrize(
-    "example", [pytest.param(path, id=path.stem) for path in EXAMPLES if path.stem not in SERVERS]
+    "example", [pytest.param(path, id=path.stem) for path in EXAMPLES if path.stem not in SERVERS | ELSEWHERE]
 )
 def test_an_example_prints_what_it_promises(example: Path) -> None:
     with serve(answer) as server, start(example, f"{server.url}v1") as process:
