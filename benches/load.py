@@ -2,114 +2,143 @@
 
     python -m benches.load [--streams 1,100,1000] [--passes N] [--json FILE]
 
-Client, gateway and upstream are processes on loopback. The gateways (`load_gateways`) are the same server
+Client, gateways and upstream are processes on loopback. The gateways (`load_gateways`) are the same server
 around the same client; what they add to the cheapest of them, which passes bytes on unseen, is what is asked
 for. Every byte and every token of every stream is accounted for before a figure counts (`load_client`).
 
-A load is put on each gateway in turn, in an order shuffled anew, and that some times; what is compared is
-what was measured in the same pass. There are two loads for each number of streams: *flat out*, as fast as they
-go, and *paced*, at a rate that all can follow, whose events come one by one. The first gives the throughput,
-the second latency and memory, both CPU per event. All streams are open before the first event comes; so
-connecting is in no figure. It takes about four minutes on two cores; the number of streams, events and passes
-is bounded, and so is the time of each.
+So many streams are opened on each gateway, and stay open. Then, round by round and in an order shuffled anew,
+each gateway has a slice of events to pass on, and what is compared is what was measured in the same round:
+the machine's pace wanders. There are two paces: *flat out*, as fast as they go, and *paced*, at a rate that all
+can follow, so that events come one by one. The first gives the throughput, the second latency and memory,
+both CPU per event. Connecting is in no figure. A second pass has new processes, since two of the same sort
+differ by some percent. It takes about three minutes on two cores, and is bounded in all.
 """
 # ruff: noqa: T201 - a command prints.
 
 import argparse
-import asyncio
 import json
 import random
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator
-from contextlib import ExitStack, asynccontextmanager, contextmanager
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
-from statistics import median
+from statistics import median, quantiles
 from typing import Any, NamedTuple
 
+import uvloop
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from benches.load_client import Load, Run, run
-from benches.load_gateways import OPENAI, PROXY, RELAY, RULES, SSE, WAYS
-from benches.load_streams import TAIL
+from benches.load_client import Slice, Streams
+from benches.load_gateways import OPENAI, PROXY, RELAY, RULES, WAYS
 
-PASSES = 3
 STREAMS = (1, 100, 1000)
-FLAT_EVENTS = 12_000
-PACED_SECONDS = 2.0
+PASSES = 2
+FLAT_EVENTS = 2_000
+FLAT_ROUNDS = 10
 PACED_RATE = 800
 """Events a second in all: what the slowest of them can follow on half a core."""
+PACED_EVENTS = 400
+PACED_ROUNDS = 5
+WARM_UP = 3
+"""Events of each stream before any is measured."""
 TARGET = 50.0
-"""How many times the CPU of the relay the SDK adds, at least."""
+"""How many times the CPU that the relay adds the SDK adds, at least."""
 
 FLAT = "flat out"
 PACED = "paced"
 
 
-def loads(streams: int) -> dict[str, Load]:
-    """Give the loads for a number of streams that are open at once."""
-    events = max(2, round(PACED_RATE * PACED_SECONDS / streams))
-    return {
-        FLAT: Load(streams, max(10, FLAT_EVENTS // streams)),
-        PACED: Load(streams, events, PACED_SECONDS / events),
-    }
+class Plan(NamedTuple):
+    """What each of so many streams sends in a slice, and how many slices there are."""
+
+    streams: int
+
+    @property
+    def flat(self) -> int:
+        return max(2, FLAT_EVENTS // self.streams)
+
+    @property
+    def paced(self) -> int:
+        return max(1, PACED_EVENTS // self.streams)
+
+    @property
+    def gap(self) -> float:
+        """Seconds between two events of a stream."""
+        return self.streams / PACED_RATE
+
+    @property
+    def paced_rounds(self) -> int:
+        return max(2, PACED_ROUNDS * PACED_EVENTS // max(PACED_EVENTS, self.streams))
+
+    @property
+    def events(self) -> int:
+        """How many events a stream has in all, but for its end."""
+        return WARM_UP + self.paced * self.paced_rounds + self.flat * FLAT_ROUNDS
 
 
-class Measured(NamedTuple):
-    """One way under one load: all its runs, one a pass."""
+@dataclass
+class Measured:
+    """One way at one number of streams: what was measured, over all passes.
+
+    Attributes:
+        slices: of each pace; those of the ways at the same place belong to the same round.
+        latencies: of each paced event, in ns, pass by pass.
+        resident: bytes that the process holds more for each stream in mid-stream, pass by pass.
+    """
 
     way: str
-    pace: str
-    load: Load
-    runs: list[Run]
+    plan: Plan
+    slices: dict[str, list[Slice]] = field(default_factory=lambda: {PACED: [], FLAT: []})
+    latencies: list[list[int]] = field(default_factory=list)
+    resident: list[float] = field(default_factory=list)
 
-    def cpu(self) -> list[float]:
-        """Give the CPU nanoseconds for an event, pass by pass."""
-        return [run.cpu_ns / self.load.total for run in self.runs]
+    def cpu(self, pace: str) -> list[float]:
+        """Give the CPU microseconds for an event, round by round."""
+        return [one.cpu_ns / one.events / 1e3 for one in self.slices[pace]]
 
-    def to_dict(self, floor: "Measured") -> dict[str, Any]:
-        """Give the figures: medians over the passes."""
-        added = [ours - base for ours, base in zip(self.cpu(), floor.cpu(), strict=True)]
-        told: dict[str, Any] = {"way": self.way, "pace": self.pace, "streams": self.load.streams}
-        told["events"] = self.load.total
-        told["cpu_us"] = _round(median(self.cpu()) / 1e3)
-        told["added_cpu_us"] = [_round(value / 1e3) for value in sorted(added)]
-        told["events_per_second"] = round(median(self.load.total / run.seconds for run in self.runs))
-        told["streams_per_second"] = _round(median(self.load.streams / run.seconds for run in self.runs))
-        if self.pace == PACED:
+    def percentile(self, share: int) -> float:
+        """Give a latency in microseconds, the median of the passes."""
+        return median(made[len(made) * share // 100] / 1e3 for made in map(sorted, self.latencies))
+
+    def to_dict(self, pace: str, floor: "Measured") -> dict[str, Any]:
+        """Give the figures at a pace: medians, and of what is added the quartiles too."""
+        added = [ours - base for ours, base in zip(self.cpu(pace), floor.cpu(pace), strict=True)]
+        rate = median(one.events / one.seconds for one in self.slices[pace])
+        lower, middle, upper = quantiles(added, n=4)
+        told = {
+            "way": self.way,
+            "streams": self.plan.streams,
+            "pace": pace,
+            "cpu_us": median(self.cpu(pace)),
+            "added_us": {"median": middle, "lower_quartile": lower, "upper_quartile": upper},
+            "events_per_second": rate,
+            # Of a stream of a thousand events.
+            "streams_per_second": rate / 1000,
+        }
+        if pace == PACED:
             for share in (50, 99):
-                value = median(_percentile(run.latencies, share) for run in self.runs)
-                base = median(_percentile(run.latencies, share) for run in floor.runs)
-                told[f"p{share}_us"] = _round(value / 1e3)
-                told[f"added_p{share}_us"] = _round((value - base) / 1e3)
-            if self.load.streams > 1:
-                # The first pass: later ones find memory that the process has already.
-                first = self.runs[0]
-                told["bytes_per_stream"] = round((first.resident - first.idle) / self.load.streams)
+                told[f"p{share}_us"] = self.percentile(share)
+                told[f"added_p{share}_us"] = self.percentile(share) - floor.percentile(share)
+            told["bytes_per_stream"] = median(self.resident) if self.plan.streams > 1 else None
         return told
 
 
 def judge(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Tell by how much more the SDK adds to the proxy than the relays, for each load."""
-    by_load: dict[tuple[str, int], dict[str, list[float]]] = {}
-    for row in rows:
-        by_load.setdefault((row["pace"], row["streams"]), {})[row["way"]] = row["added_cpu_us"]
+    """Tell how many times what a relay adds to the proxy the SDK adds, at each pace and number of streams."""
+    added = {(row["streams"], row["pace"], row["way"]): row["added_us"] for row in rows}
     judged = []
-    for (pace, streams), added in by_load.items():
-        for ours in (RELAY, RULES):
-            sdk, relay = median(added[OPENAI]), median(added[ours])
-            # Below what can be told from noise the ratio is that to the largest that was measured.
-            lost = relay <= 0
-            base = max(added[ours]) if lost else relay
-            ratio = sdk / base if base > 0 else float("inf")
-            told = {
-                "pace": pace,
-                "streams": streams,
-                "way": ours,
-                "ratio": _round(ratio) if base > 0 else None,
-            }
-            judged.append({**told, "at_least": lost, "target": TARGET, "reached": ratio >= TARGET})
+    for streams, pace in dict.fromkeys((row["streams"], row["pace"]) for row in rows):
+        for way in (RELAY, RULES):
+            relay = added[streams, pace, way]
+            # What cannot be told from nothing is at most the upper quartile.
+            lost = relay["lower_quartile"] <= 0
+            base = relay["upper_quartile"] if lost else relay["median"]
+            ratio = added[streams, pace, OPENAI]["median"] / base if base > 0 else None
+            told = {"streams": streams, "pace": pace, "way": way, "ratio": ratio, "at_least": lost}
+            judged.append({**told, "target": TARGET, "reached": ratio is None or ratio >= TARGET})
     return judged
 
 
@@ -125,42 +154,65 @@ def process(module: str, *args: str) -> Iterator[int]:
             started.kill()
 
 
-@asynccontextmanager
-async def gateways() -> AsyncIterator[tuple[int, dict[str, int]]]:
+@contextmanager
+def gateways() -> Iterator[tuple[int, dict[str, int]]]:
     """Run the upstream and each gateway in a process of its own; give their ports."""
     with ExitStack() as stack:
         upstream = stack.enter_context(process("benches.load_upstream"))
         url = f"http://127.0.0.1:{upstream}/v1"
-        ports = {
-            way: stack.enter_context(process("benches.load_gateways", str(number), url))
-            for number, way in enumerate(WAYS)
-        }
-        for way, port in ports.items():
-            # What is made once, by the first requests: modules, caches, the types' own memory.
-            for _ in range(3):
-                await run(WAYS[way], port, upstream, Load(4, 50))
-        yield upstream, ports
+        yield (
+            upstream,
+            {
+                way: stack.enter_context(process("benches.load_gateways", str(number), url))
+                for number, way in enumerate(WAYS)
+            },
+        )
 
 
-async def measure(streams: tuple[int, ...], passes: int) -> list[Measured]:
+async def sit(results: list[Measured], upstream: int, ports: dict[str, int], tell: Any) -> None:
+    """Measure all ways at one number of streams.
+
+    Raises:
+        AssertionError: something did not come out of a gateway as it was sent.
+    """
+    plan = results[0].plan
+    opened: dict[str, Streams] = {}
+    idle: dict[str, int] = {}
+    for group, one in enumerate(results):
+        tell(f"{plan.streams} streams: {one.way}, opened")
+        streams = Streams(WAYS[one.way], group, ports[one.way], upstream, plan.events)
+        idle[one.way] = (await streams.used())["resident"]
+        await streams.open(plan.streams)
+        await streams.run(WARM_UP)
+        opened[one.way] = streams
+    shuffled = random.Random(plan.streams)
+    for pace, rounds, each, gap in (
+        (PACED, plan.paced_rounds, plan.paced, plan.gap),
+        (FLAT, FLAT_ROUNDS, plan.flat, 0.0),
+    ):
+        for _ in range(rounds):
+            for one in shuffled.sample(results, len(results)):
+                tell(f"{plan.streams} streams, {pace}: {one.way}")
+                one.slices[pace].append(await opened[one.way].run(each, gap))
+                if len(one.slices[PACED]) % rounds == 0 and pace == PACED:
+                    now = (await opened[one.way].used())["resident"]
+                    one.resident.append((now - idle[one.way]) / plan.streams)
+    paced = slice(WARM_UP, WARM_UP + plan.paced * plan.paced_rounds)
+    for one in results:
+        tell(f"{plan.streams} streams: {one.way}, accounted for")
+        latencies = await opened[one.way].end()
+        one.latencies.append([latency for stream in latencies for latency in stream[paced]])
+
+
+async def measure(streams: tuple[int, ...], passes: int) -> list[list[Measured]]:
     """Measure everything. Progress is told on stderr: a bar, or lines where that is no terminal."""
-    results = [
-        Measured(way, pace, load, [])
-        for number in streams
-        for pace, load in loads(number).items()
-        for way in WAYS
-    ]
-    shuffle = random.Random(passes).shuffle
-    with _progress(passes * len(results)) as tell:
-        for turn in range(passes):
-            async with gateways() as (upstream, ports):
-                for number in streams:
-                    for pace in (PACED, FLAT):
-                        due = [one for one in results if (one.load.streams, one.pace) == (number, pace)]
-                        shuffle(due)
-                        for one in due:
-                            tell(f"pass {turn + 1}, {number} streams, {pace}: {one.way}")
-                            one.runs.append(await run(WAYS[one.way], ports[one.way], upstream, one.load))
+    results = [[Measured(way, Plan(number)) for way in WAYS] for number in streams]
+    steps = sum(len(made) * (2 + made[0].plan.paced_rounds + FLAT_ROUNDS) for made in results)
+    with _progress(passes * steps) as tell:
+        # What streams leave behind in a process is not to be in the memory of later ones.
+        for made in [made for _ in range(passes) for made in results]:
+            with gateways() as (upstream, ports):
+                await sit(made, upstream, ports, tell)
     return results
 
 
@@ -168,46 +220,56 @@ async def measure(streams: tuple[int, ...], passes: int) -> list[Measured]:
 def _progress(total: int) -> Iterator[Any]:
     console = Console(stderr=True)
     if not console.is_terminal:
-        yield lambda what: print(what, file=sys.stderr, flush=True)
+        said: list[str] = []
+
+        def say(what: str) -> None:
+            # A line for each part, not for each slice.
+            part = what.partition(":")[0]
+            if part not in said[-1:]:
+                print(part, file=sys.stderr, flush=True)
+                said.append(part)
+
+        yield say
         return
     columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("{task.description}"))
     with Progress(*columns, console=console) as bar:
-        task = bar.add_task("", total=total, completed=-1)
+        task = bar.add_task("", total=total)
         yield lambda what: bar.update(task, advance=1, description=what)
-        bar.update(task, completed=total, description="done")
 
 
-def rows_of(results: list[Measured]) -> list[dict[str, Any]]:
-    """Give the figures of all, each beside the proxy under the same load."""
-    floors = {(one.pace, one.load): one for one in results if one.way == PROXY}
-    return [one.to_dict(floors[one.pace, one.load]) for one in results]
-
-
-def _percentile(ordered: list[int], share: int) -> int:
-    return ordered[min(len(ordered) - 1, len(ordered) * share // 100)]
-
-
-def _round(value: float) -> float:
-    return round(value, 2 if abs(value) < 100 else 0)
+def rows_of(results: list[list[Measured]]) -> list[dict[str, Any]]:
+    """Give the figures of all, each beside the proxy at the same number of streams."""
+    return [
+        one.to_dict(pace, next(floor for floor in made if floor.way == PROXY))
+        for made in results
+        for pace in (FLAT, PACED)
+        for one in made
+    ]
 
 
 def show(rows: list[dict[str, Any]], judged: list[dict[str, Any]]) -> None:
-    for row in rows:
-        low, high = row["added_cpu_us"][0], row["added_cpu_us"][-1]
-        told = f"{row['cpu_us']:8.2f} us CPU an event, added {low:.2f} to {high:.2f}"
-        told += f"; {row['events_per_second']:,} events/s"
-        if row["pace"] == PACED:
-            told += f"; added latency p50 {row['added_p50_us']:,} us, p99 {row['added_p99_us']:,} us"
-            if "bytes_per_stream" in row:
-                told += f"; {row['bytes_per_stream']:,} bytes a stream"
-        print(f"{row['streams']:5} streams, {row['pace']:8} {row['way']:42} {told}")
-    for row in judged:
-        ratio = "more than can be told" if row["ratio"] is None else f"{row['ratio']:,.0f} times"
-        verdict = "reached" if row["reached"] else "missed"
-        least = "at least " if row["at_least"] else ""
-        print(
-            f"{row['streams']} streams, {row['pace']}: the SDK adds {least}{ratio} what is added by {row['way']}: {verdict}"
-        )
+    for streams, pace in dict.fromkeys((row["streams"], row["pace"]) for row in rows):
+        print(f"\n{streams} stream{'s' * (streams > 1)}, {pace}")
+        for row in rows:
+            if (row["streams"], row["pace"]) == (streams, pace):
+                print(f"  {row['way']:<42} {_told(row)}")
+        for row in judged:
+            if (row["streams"], row["pace"]) == (streams, pace):
+                ratio = "more than can be told" if row["ratio"] is None else f"{row['ratio']:,.0f}"
+                least = "at least " if row["at_least"] else ""
+                verdict = "reached" if row["reached"] else "missed"
+                print(f"  added by the openai SDK / {row['way']}: {least}{ratio}: {verdict}", flush=True)
+
+
+def _told(row: dict[str, Any]) -> str:
+    added = row["added_us"]
+    told = f"{row['cpu_us']:6.1f} us CPU an event, {added['median']:6.2f} added"
+    told += f" ({added['lower_quartile']:.2f} to {added['upper_quartile']:.2f})"
+    if row["pace"] == FLAT:
+        return told + f"; {row['events_per_second']:,.0f} events/s"
+    told += f"; latency p50 {row['p50_us']:,.0f} us, p99 {row['p99_us']:,.0f} us"
+    kept = row["bytes_per_stream"]
+    return told if kept is None else f"{told}; {kept / 1024:,.1f} KiB a stream"
 
 
 def main() -> None:
@@ -217,11 +279,11 @@ def main() -> None:
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the results into this file too")
     options = parser.parse_args()
     streams = tuple(int(number) for number in options.streams.split(","))
-    if not all(1 <= number <= 2000 for number in streams):
-        sys.exit("the number of streams is 1 to 2000")
+    if not all(1 <= number <= 1000 for number in streams):
+        sys.exit("the number of streams is 1 to 1,000")
     if not Path("/proc/self/statm").exists():
         sys.exit("what a process holds is read from /proc, which this system has not")
-    rows = rows_of(asyncio.run(measure(streams, options.passes)))
+    rows = rows_of(uvloop.run(measure(streams, options.passes)))
     judged = judge(rows)
     show(rows, judged)
     if options.json is not None:

@@ -1,9 +1,9 @@
-"""The gateways that the load bench compares: `python -m benches.load_gateways NUMBER URL`, by their order here.
+"""The gateways that the load bench compares: `python -m benches.load_gateways NUMBER URL`, see WAYS.
 
-Each runs in a process of its own and is the same ASGI server (uvicorn) around the same HTTP client (httpx2, on
-which the openai package stands too). They differ in what they do to the bytes between the two, and all but
-the first know the bill in the end. It prints the port that it serves on. GET tells what the process has used
-up: CPU nanoseconds, bytes resident, tokens billed.
+Each runs in a process of its own and is the same ASGI server (uvicorn) around the same HTTP client (httpx2,
+which the openai package uses too). They differ in what they do to the bytes between the two, and all but the
+first know the bill in the end. It prints the port that it serves on. GET tells what the process has used up:
+CPU nanoseconds, bytes resident, tokens billed.
 """
 # ruff: noqa: T201 - it tells its port.
 

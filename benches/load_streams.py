@@ -14,8 +14,6 @@ from typing import Any
 MODEL = "moonshotai/kimi-k2-0905"
 HOUSE_MODEL = "house/model-1"
 DONE = b"data: [DONE]\n\n"
-TAIL = 3
-"""How many events end a stream."""
 
 _HEAD = (
     '"object":"chat.completion.chunk","created":1773323480,"model":"%s","system_fingerprint":"fp_6e6ff3688b"'
@@ -23,7 +21,8 @@ _HEAD = (
 _EVENT = 'data: {"id":"chatcmpl-%012d","sent":%d,' + _HEAD % MODEL
 # Without the time: with a field that nobody knows it would not be the usage alone.
 _BILL = 'data: {"id":"chatcmpl-%012d",' + _HEAD % MODEL
-_CHOICE = ',"choices":[{"index":0,"delta":%s,"logprobs":null,"finish_reason":%s}],"usage":null,"obfuscation":"%s"}\n\n'
+_CHOICE = ',"choices":[{"index":0,"delta":%s,"logprobs":null,"finish_reason":%s}],"usage":null'
+_PADDED = _CHOICE + ',"obfuscation":"%s"}\n\n'
 _USAGE = ',"choices":[],"usage":{"prompt_tokens":12,"completion_tokens":%d,"total_tokens":%d}}\n\n'
 _SENT = re.compile(rb'"sent": ?(\d+)')
 
@@ -38,13 +37,13 @@ class Keeps(Enum):
 
 def event(stream: int, number: int, sent: int) -> bytes:
     """Write an event of a stream that has text."""
-    delta = '{"content":" w%d.%d"}' % (stream, number)
-    return (_EVENT % (stream, sent) + _CHOICE % (delta, "null", "x" * (1 + number % 7))).encode()
+    delta = f'{{"content":" w{stream}.{number}"}}'
+    return (_EVENT % (stream, sent) + _PADDED % (delta, "null", "x" * (1 + number % 7))).encode()
 
 
 def tail(stream: int, events: int, sent: int) -> list[bytes]:
     """Write the events that end a stream."""
-    finish = _EVENT % (stream, sent) + _CHOICE % ("{}", '"stop"', "")
+    finish = _EVENT % (stream, sent) + _PADDED % ("{}", '"stop"', "")
     usage = _BILL % stream + _USAGE % (events, events + 12)
     return [finish.encode(), usage.encode(), DONE]
 
