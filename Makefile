@@ -71,6 +71,7 @@ bench-report: build .venv/bench-ready ## run all benches, write docs/benchmarks.
 	$(BIN)/python -m benches.growth --json $(RESULTS)/growth.json
 	$(BIN)/python -m benches.memory --json $(RESULTS)/memory.json
 	$(BIN)/python -m benches.fairness --json $(RESULTS)/fairness.json
+	$(BIN)/python -m benches.load --json $(RESULTS)/load.json
 	$(BIN)/python -m benches.report $(RESULTS)
 
 .PHONY: targets

@@ -7,11 +7,12 @@ around the same client; what they add to the cheapest of them, which passes byte
 for. Every byte and every token of every stream is accounted for before a figure counts (`load_client`).
 
 So many streams are opened on each gateway, and stay open. Then, round by round and in an order shuffled anew,
-each gateway has a slice of events to pass on, and what is compared is what was measured in the same round:
-the machine's pace wanders. There are two paces: *flat out*, as fast as they go, and *paced*, at a rate that all
-can follow, so that events come one by one. The first gives the throughput, the second latency and memory,
-both CPU per event. Connecting is in no figure. A second pass has new processes, since two of the same sort
-differ by some percent. It takes about three minutes on two cores, and is bounded in all.
+each gateway has a slice of events to pass on, and what is compared is what was measured in the same round,
+since the machine's pace wanders. There are two paces: *flat out*, as fast as they go, and *paced*, at a rate
+that all can follow, so that events come one by one. The first gives the throughput, the second latency and
+memory, both CPU per event. Connecting is in no figure. What the relay adds is small beside what a machine's
+pace wanders, so there are many rounds; the slow ways sit out three of four. A second pass has new processes,
+since two of the same sort differ by some percent. It takes some four minutes on two cores.
 """
 # ruff: noqa: T201 - a command prints.
 
@@ -23,8 +24,9 @@ import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from math import ceil, sqrt
 from pathlib import Path
-from statistics import median, quantiles
+from statistics import median
 from typing import Any, NamedTuple
 
 import uvloop
@@ -32,12 +34,14 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from benches.load_client import Slice, Streams
-from benches.load_gateways import OPENAI, PROXY, RELAY, RULES, WAYS
+from benches.load_gateways import OPENAI, PROXY, RELAY, RULES, SSE, WAYS
 
 STREAMS = (1, 100, 1000)
 PASSES = 2
 FLAT_EVENTS = 2_000
-FLAT_ROUNDS = 10
+FLAT_ROUNDS = 32
+SLOW = 4
+"""In one of so many rounds flat out those take part that re-serialise."""
 PACED_RATE = 800
 """Events a second in all: what the slowest of them can follow on half a core."""
 PACED_EVENTS = 400
@@ -73,10 +77,17 @@ class Plan(NamedTuple):
     def paced_rounds(self) -> int:
         return max(2, PACED_ROUNDS * PACED_EVENTS // max(PACED_EVENTS, self.streams))
 
-    @property
-    def events(self) -> int:
+    def rounds(self, way: str) -> dict[str, range]:
+        """Give the numbers of the rounds that a way takes part in, at each pace."""
+        return {
+            PACED: range(self.paced_rounds),
+            FLAT: range(0, FLAT_ROUNDS, SLOW if way in (SSE, OPENAI) else 1),
+        }
+
+    def events(self, way: str) -> int:
         """How many events a stream has in all, but for its end."""
-        return WARM_UP + self.paced * self.paced_rounds + self.flat * FLAT_ROUNDS
+        rounds = self.rounds(way)
+        return WARM_UP + self.paced * len(rounds[PACED]) + self.flat * len(rounds[FLAT])
 
 
 @dataclass
@@ -84,36 +95,35 @@ class Measured:
     """One way at one number of streams: what was measured, over all passes.
 
     Attributes:
-        slices: of each pace; those of the ways at the same place belong to the same round.
+        slices: of each pace, by pass and round.
         latencies: of each paced event, in ns, pass by pass.
         resident: bytes that the process holds more for each stream in mid-stream, pass by pass.
     """
 
     way: str
     plan: Plan
-    slices: dict[str, list[Slice]] = field(default_factory=lambda: {PACED: [], FLAT: []})
+    slices: dict[str, dict[tuple[int, int], Slice]] = field(default_factory=lambda: {PACED: {}, FLAT: {}})
     latencies: list[list[int]] = field(default_factory=list)
     resident: list[float] = field(default_factory=list)
 
-    def cpu(self, pace: str) -> list[float]:
-        """Give the CPU microseconds for an event, round by round."""
-        return [one.cpu_ns / one.events / 1e3 for one in self.slices[pace]]
+    def cpu(self, pace: str) -> dict[tuple[int, int], float]:
+        """Give the CPU microseconds for an event, by pass and round."""
+        return {turn: one.cpu_ns / one.events / 1e3 for turn, one in self.slices[pace].items()}
 
     def percentile(self, share: int) -> float:
         """Give a latency in microseconds, the median of the passes."""
         return median(made[len(made) * share // 100] / 1e3 for made in map(sorted, self.latencies))
 
     def to_dict(self, pace: str, floor: "Measured") -> dict[str, Any]:
-        """Give the figures at a pace: medians, and of what is added the quartiles too."""
-        added = [ours - base for ours, base in zip(self.cpu(pace), floor.cpu(pace), strict=True)]
-        rate = median(one.events / one.seconds for one in self.slices[pace])
-        lower, middle, upper = quantiles(added, n=4)
+        """Give the figures at a pace: medians, and of what is added also what bounds it."""
+        cpu, base = self.cpu(pace), floor.cpu(pace)
+        rate = median(one.events / one.seconds for one in self.slices[pace].values())
         told = {
             "way": self.way,
             "streams": self.plan.streams,
             "pace": pace,
-            "cpu_us": median(self.cpu(pace)),
-            "added_us": {"median": middle, "lower_quartile": lower, "upper_quartile": upper},
+            "cpu_us": median(cpu.values()),
+            "added_us": between([cpu[turn] - base[turn] for turn in cpu]),
             "events_per_second": rate,
             # Of a stream of a thousand events.
             "streams_per_second": rate / 1000,
@@ -126,6 +136,14 @@ class Measured:
         return told
 
 
+def between(values: list[float]) -> dict[str, float]:
+    """Give the median of what was drawn, and what the true one lies between in nine of ten cases."""
+    ordered = sorted(values)
+    middle, width = len(ordered) / 2, 1.645 * sqrt(len(ordered)) / 2
+    low, high = max(0, int(middle - width)), min(len(ordered), ceil(middle + width)) - 1
+    return {"median": median(ordered), "low": ordered[low], "high": ordered[high]}
+
+
 def judge(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Tell how many times what a relay adds to the proxy the SDK adds, at each pace and number of streams."""
     added = {(row["streams"], row["pace"], row["way"]): row["added_us"] for row in rows}
@@ -133,9 +151,9 @@ def judge(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     for streams, pace in dict.fromkeys((row["streams"], row["pace"]) for row in rows):
         for way in (RELAY, RULES):
             relay = added[streams, pace, way]
-            # What cannot be told from nothing is at most the upper quartile.
-            lost = relay["lower_quartile"] <= 0
-            base = relay["upper_quartile"] if lost else relay["median"]
+            # What cannot be told from nothing is at most what bounds it.
+            lost = relay["low"] <= 0
+            base = relay["high"] if lost else relay["median"]
             ratio = added[streams, pace, OPENAI]["median"] / base if base > 0 else None
             told = {"streams": streams, "pace": pace, "way": way, "ratio": ratio, "at_least": lost}
             judged.append({**told, "target": TARGET, "reached": ratio is None or ratio >= TARGET})
@@ -169,34 +187,29 @@ def gateways() -> Iterator[tuple[int, dict[str, int]]]:
         )
 
 
-async def sit(results: list[Measured], upstream: int, ports: dict[str, int], tell: Any) -> None:
-    """Measure all ways at one number of streams.
+async def sit(number: int, results: list[Measured], upstream: int, ports: dict[str, int], tell: Any) -> None:
+    """Measure all ways at one number of streams, in the pass of this number.
 
     Raises:
         AssertionError: something did not come out of a gateway as it was sent.
     """
     plan = results[0].plan
     opened: dict[str, Streams] = {}
-    idle: dict[str, int] = {}
     for group, one in enumerate(results):
         tell(f"{plan.streams} streams: {one.way}, opened")
-        streams = Streams(WAYS[one.way], group, ports[one.way], upstream, plan.events)
-        idle[one.way] = (await streams.used())["resident"]
+        streams = Streams(WAYS[one.way], group, ports[one.way], upstream, plan.events(one.way))
+        idle = (await streams.used())["resident"]
         await streams.open(plan.streams)
         await streams.run(WARM_UP)
+        one.resident.append(((await streams.used())["resident"] - idle) / plan.streams)
         opened[one.way] = streams
     shuffled = random.Random(plan.streams)
-    for pace, rounds, each, gap in (
-        (PACED, plan.paced_rounds, plan.paced, plan.gap),
-        (FLAT, FLAT_ROUNDS, plan.flat, 0.0),
-    ):
-        for _ in range(rounds):
-            for one in shuffled.sample(results, len(results)):
+    for pace, each, gap in ((PACED, plan.paced, plan.gap), (FLAT, plan.flat, 0.0)):
+        for turn in plan.rounds(PROXY)[pace]:
+            due = [one for one in results if turn in plan.rounds(one.way)[pace]]
+            for one in shuffled.sample(due, len(due)):
                 tell(f"{plan.streams} streams, {pace}: {one.way}")
-                one.slices[pace].append(await opened[one.way].run(each, gap))
-                if len(one.slices[PACED]) % rounds == 0 and pace == PACED:
-                    now = (await opened[one.way].used())["resident"]
-                    one.resident.append((now - idle[one.way]) / plan.streams)
+                one.slices[pace][number, turn] = await opened[one.way].run(each, gap)
     paced = slice(WARM_UP, WARM_UP + plan.paced * plan.paced_rounds)
     for one in results:
         tell(f"{plan.streams} streams: {one.way}, accounted for")
@@ -207,12 +220,13 @@ async def sit(results: list[Measured], upstream: int, ports: dict[str, int], tel
 async def measure(streams: tuple[int, ...], passes: int) -> list[list[Measured]]:
     """Measure everything. Progress is told on stderr: a bar, or lines where that is no terminal."""
     results = [[Measured(way, Plan(number)) for way in WAYS] for number in streams]
-    steps = sum(len(made) * (2 + made[0].plan.paced_rounds + FLAT_ROUNDS) for made in results)
+    every = [one for made in results for one in made]
+    steps = sum(2 + sum(map(len, one.plan.rounds(one.way).values())) for one in every)
     with _progress(passes * steps) as tell:
         # What streams leave behind in a process is not to be in the memory of later ones.
-        for made in [made for _ in range(passes) for made in results]:
+        for number, made in [(number, made) for number in range(passes) for made in results]:
             with gateways() as (upstream, ports):
-                await sit(made, upstream, ports, tell)
+                await sit(number, made, upstream, ports, tell)
     return results
 
 
@@ -264,7 +278,7 @@ def show(rows: list[dict[str, Any]], judged: list[dict[str, Any]]) -> None:
 def _told(row: dict[str, Any]) -> str:
     added = row["added_us"]
     told = f"{row['cpu_us']:6.1f} us CPU an event, {added['median']:6.2f} added"
-    told += f" ({added['lower_quartile']:.2f} to {added['upper_quartile']:.2f})"
+    told += f" ({added['low']:.2f} to {added['high']:.2f})"
     if row["pace"] == FLAT:
         return told + f"; {row['events_per_second']:,.0f} events/s"
     told += f"; latency p50 {row['p50_us']:,.0f} us, p99 {row['p99_us']:,.0f} us"

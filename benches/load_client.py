@@ -1,7 +1,7 @@
 """The client of the load bench: holds many streams of a gateway open, and accounts for all that comes.
 
-While streams run, a chunk is only kept with the time that it came at, and its events are counted; it is looked
-at when all is over. What did not come out as the upstream sent it fails the run, so no figure is told of it.
+While streams run, a chunk is only kept with the time that it came at, and its events are counted; it is
+looked at when all is over. What did not come out as the upstream sent it fails the run, so no figure is told.
 """
 
 import asyncio

@@ -79,7 +79,7 @@ async def httpx_sse_orjson(upstream: Upstream, asked: Asked) -> Answer:
 
 
 async def openai_sdk(upstream: Upstream, asked: Asked) -> Answer:
-    chunks = await upstream.openai.chat.completions.create(**asked)
+    chunks: Any = await upstream.openai.chat.completions.create(**asked)
     yield b""
     async for chunk in chunks:
         if chunk.usage is not None:

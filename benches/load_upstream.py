@@ -1,9 +1,9 @@
 """The upstream of the load bench: `python -m benches.load_upstream`. It prints the port that it serves on.
 
-It is asked for a stream by a POST whose `model` is `load.GROUP.EVENTS`, and answers the head at once. Then all
-streams of a group wait for GET /go/GROUP/COUNT/MICROSECONDS: each sends so many events, so far apart, or as
-fast as they are taken. When all events were sent the next such GET ends the streams. Each event is a write of
-its own, as a provider flushes them. Over TCP, in a bare protocol: it has to be faster than what is measured.
+It is asked for a stream by a POST whose `model` is `load.GROUP.EVENTS`, and answers the head at once. Then
+all streams of a group wait for GET /go/GROUP/COUNT/MICROSECONDS: each sends so many events, so far apart, or
+as fast as they are taken. When all events were sent the next such GET ends the streams. Each event is a write
+of its own, as a provider flushes them. It is a bare protocol, as it has to be faster than what is measured.
 """
 # ruff: noqa: T201 - it tells its port.
 
