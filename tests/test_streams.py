@@ -165,8 +165,35 @@ async def test_an_item_that_is_there_is_handed_out_without_awaiting() -> None:
     async with JSONStream(Receiver(b"data: 1\n\ndata: 2\n\n", BLOCK)) as values:
         assert await anext(values) == 1
         with pytest.raises(StopIteration) as caught:
-            values.__anext__().send(None)
+            next(values.__anext__().__await__())
         assert caught.value.value == 2
+
+
+@pytest.mark.anyio
+async def test_the_next_item_is_awaited_once_like_that_of_an_async_generator() -> None:
+    async with JSONStream(Receiver(b"data: [1]\n\ndata: [2]\n\n", BLOCK)) as values:
+        assert await anext(values) == [1]
+        there = values.__anext__()
+        assert await there == [2]
+        with pytest.raises(RuntimeError, match="already awaited"):
+            await there
+
+
+def always(item: object) -> Callable[[bytes], object]:
+    return lambda _: item
+
+
+@pytest.mark.anyio
+async def test_an_item_that_is_a_tuple_or_an_exception_comes_out_as_it_is() -> None:
+    items: list[Any] = [(1, 2), StopIteration(3), None]
+    for item in items:
+        async with JSONStream([b"data: 1\n\ndata: 2\n\n"], loads=always(item)) as values:
+            assert [value async for value in values] == [item, item]
+        async with JSONStream([b"data: 1\n\ndata: 2\n\n"], loads=always(item)) as values:
+            await anext(values)
+            with pytest.raises(StopIteration) as caught:
+                next(values.__anext__().__await__())
+            assert caught.value.value is item
 
 
 @pytest.mark.anyio

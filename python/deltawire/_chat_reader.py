@@ -80,10 +80,8 @@ class Reader:
     def feed(self, data: Chunk, /) -> list[ChatCompletionChunk]:
         """Take the next bytes."""
         now = self._clock() - self._begun
-        if self.timings.first_byte is None and data:
-            self.timings.first_byte = now
         if len(self.preview) < PREVIEW_BYTES:
-            self.preview += bytes(data[: PREVIEW_BYTES - len(self.preview)])
+            self._begin(data, now)
         if self.look is not None and not self.look.found:
             self.look.feed(data)
         try:
@@ -91,8 +89,14 @@ class Reader:
         except (InvalidJSON, LimitExceeded) as error:
             self._time(error.values, now)
             raise
-        self._time(chunks, now)
+        if chunks:
+            self._time(chunks, now)
         return chunks
+
+    def _begin(self, data: Chunk, now: float) -> None:
+        if self.timings.first_byte is None and data:
+            self.timings.first_byte = now
+        self.preview += bytes(data[: PREVIEW_BYTES - len(self.preview)])
 
     def close(self) -> list[ChatCompletionChunk]:
         """Take the end of the source."""
@@ -111,7 +115,8 @@ class Reader:
             timings.first_event = now
         if timings.last_event is not None:
             gap = now - timings.last_event
-            timings.longest_gap = max(timings.longest_gap or 0.0, gap)
+            if timings.longest_gap is None or gap > timings.longest_gap:
+                timings.longest_gap = gap
             if timings.on_gap is not None:
                 timings.on_gap(gap)
         timings.last_event = now

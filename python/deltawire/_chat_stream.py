@@ -268,20 +268,6 @@ class ChatStream(BaseStream[ChatCompletionChunk]):
     def _saw_sentinel(self) -> bool:
         return self._parser.accumulator.done
 
-    def _fill(self, until: Callable[[], bool] | None = None) -> Iterator[ChatCompletionChunk]:
-        try:
-            return super()._fill(until)
-        except StopIteration:
-            self._judge()
-            raise
-
-    async def _afill(self, until: Callable[[], bool] | None = None) -> Iterator[ChatCompletionChunk]:
-        try:
-            return await super()._afill(until)
-        except StopAsyncIteration:
-            self._judge()
-            raise
-
     def _require_type(self, opened: Opened[Iterator[Chunk]]) -> None:
         body = read_refused(opened, MAX_DOCUMENT_BYTES)
         if body is not None:
@@ -293,7 +279,6 @@ class ChatStream(BaseStream[ChatCompletionChunk]):
             raise chat_refusal(opened, body)
 
     def _judge(self) -> None:
-        """Raise, if the stream has not ended well."""
         end = self.end
         if not self._raises or end is None or end.is_complete:
             return

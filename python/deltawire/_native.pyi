@@ -4,8 +4,10 @@ Each has `feed` and `close`, counts what it saw, and is used by one thread or ta
 """
 
 import builtins
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from typing import Any, ClassVar, Generic, Literal, Self, TypeVar, final, overload
+
+from typing_extensions import disjoint_base
 
 from deltawire.errors import LimitExceeded
 from deltawire.verdict import ProviderError, StreamEnd
@@ -41,6 +43,18 @@ __all__ = [
 _T = TypeVar("_T")
 
 __version__: str
+
+@disjoint_base
+class _Items:
+    """Gives items that are there without a coroutine: the base of streams.
+
+    `__anext__` returns an awaitable of the next item of `_pending`; where that has none, what `_anext` of the
+    class below returns.
+    """
+
+    _pending: Iterator[Any]
+    def __aiter__(self) -> Self: ...
+    def __anext__(self) -> Awaitable[Any]: ...
 
 @final
 class ServerSentEvent:

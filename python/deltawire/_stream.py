@@ -34,11 +34,12 @@ from deltawire._batches import Batches, Pieces
 from deltawire._closing import aclose_all, close_all, drain
 from deltawire._content_type import aread_refused, read_refused, refusal
 from deltawire._deadlines import DeadlinePassed
+from deltawire._native import _Items
 from deltawire.errors import PREVIEW_BYTES, InvalidJSON, LimitExceeded, StreamTimeout
 from deltawire.sources import check, is_closed, open_async, open_sync
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
     from types import TracebackType
     from typing import Self
 
@@ -85,7 +86,7 @@ class _Parser(Protocol[_T]):
     def close(self) -> list[_T]: ...
 
 
-class BaseStream(Generic[_T]):
+class BaseStream(_Items, Generic[_T]):
     """A parser over a source.
 
     Iterate over it or over `batches()`, or call `next()` or `anext()`. As a context manager it closes the
@@ -113,7 +114,6 @@ class BaseStream(Generic[_T]):
         "_held",
         "_opened",
         "_parser",
-        "_pending",
         "_side",
         "_source",
         "_state",
@@ -164,14 +164,13 @@ class BaseStream(Generic[_T]):
             return item
         return next(self._fill())
 
-    def __aiter__(self) -> Self:
-        """Iterate over the items."""
-        return self
+    if TYPE_CHECKING:
+        # Those of `_Items`: of an item that is there, no coroutine is made.
+        def __aiter__(self) -> Self: ...
+        def __anext__(self) -> Awaitable[_T]: ...
 
-    async def __anext__(self) -> _T:
-        """Return the next item, without awaiting anything where it is there."""
-        for item in self._pending:
-            return item
+    async def _anext(self) -> _T:
+        """Return the next item where none is pending; `__anext__` of the base takes those that are."""
         return next(await self._afill())
 
     def batches(self) -> Batches[_T]:
@@ -273,6 +272,9 @@ class BaseStream(Generic[_T]):
         """How many events the parser refused."""
         return self._parser.malformed
 
+    def _judge(self) -> None:
+        """Raise, where the iteration is about to end and the stream has not ended well."""
+
     def _saw_sentinel(self) -> bool:
         """Tell whether the stream said that it is complete."""
         return False
@@ -324,6 +326,7 @@ class BaseStream(Generic[_T]):
                     return self._pending
                 if until is not None and until():
                     return self._pending
+            self._judge()
             raise StopIteration
         finally:
             self._turn.append(None)
@@ -371,6 +374,7 @@ class BaseStream(Generic[_T]):
                 if until is not None and until():
                     return self._pending
             await self._drain(opened)
+            self._judge()
             raise StopAsyncIteration
         finally:
             self._turn.append(None)

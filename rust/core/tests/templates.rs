@@ -254,7 +254,7 @@ fn a_text_repeats_if_the_one_before_it_was_of_the_same_template() {
     let mut reader = Reader::default();
     let mut repeats = |text: &str| match reader.read(text).unwrap() {
         Read::Like(fit) => Some(fit.repeats),
-        Read::Parsed(_) => None,
+        Read::Parsed => None,
     };
     assert_eq!(repeats(&chunk_of(1, "a")), None);
     assert_eq!(repeats(&chunk_of(1, "b")), Some(true));

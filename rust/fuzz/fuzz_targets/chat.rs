@@ -113,7 +113,7 @@ fn read<'a>(chunks: impl Iterator<Item = &'a [u8]>, limits: Limits, merge_choice
         body: body_of(reader.message()),
         calls,
         end: reader.end(),
-        error: reader.message().error.clone(),
+        error: reader.message().error.as_deref().cloned(),
         malformed: reader.chunks().malformed(),
         exceeded,
     }

@@ -1,6 +1,6 @@
 //! `ChatAccumulator`: the core's reader of a chat stream, and its message as Python objects.
 
-use std::collections::hash_map::Entry;
+use std::collections::btree_map::Entry;
 
 use deltawire_core::chat::Limits;
 use deltawire_core::stream::ChatReader;

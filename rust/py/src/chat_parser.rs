@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 
 use deltawire_core::LimitExceeded;
-use deltawire_core::json::{Kind, Read};
+use deltawire_core::json::{Fit, Kind, Read, Value};
 use deltawire_core::stream::{ChatReader, ChunkParser, Lone, Malformed, Step};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList};
@@ -114,6 +114,8 @@ pub trait Steps {
     fn next_step<'p, 'c: 'p>(&'p mut self, rest: &mut &'c [u8]) -> Result<Option<Step<'p>>, LimitExceeded>;
     /// Where the chunks come from.
     fn chunks(&self) -> &ChunkParser;
+    /// The text of which a template was made, as a value.
+    fn template(&mut self, fit: Fit) -> Option<Value<'_>>;
 }
 
 impl Steps for ChunkParser {
@@ -134,6 +136,10 @@ impl Steps for ChunkParser {
     fn chunks(&self) -> &ChunkParser {
         self
     }
+
+    fn template(&mut self, fit: Fit) -> Option<Value<'_>> {
+        self.template(fit)
+    }
 }
 
 impl Steps for ChatReader {
@@ -153,6 +159,10 @@ impl Steps for ChatReader {
     #[inline]
     fn chunks(&self) -> &ChunkParser {
         self.chunks()
+    }
+
+    fn template(&mut self, fit: Fit) -> Option<Value<'_>> {
+        self.template(fit)
     }
 }
 
@@ -229,18 +239,8 @@ impl Reading {
         loop {
             while let Some(lone) = core.next_lone(&mut rest)? {
                 if wanted {
-                    let json = PyBytes::new(py, lone.event.data);
-                    let made = if let Some(alike) = core.chunks().alike(&lone) {
-                        self.shapes.like(&CHUNK, &json, alike)
-                    } else if let (Read::Parsed(learned), Some(value)) =
-                        (lone.read, core.chunks().value(&lone))
-                    {
-                        let text = Text { json: &json, sent: None, alike: None, calls: VecDeque::new() };
-                        self.shapes.learn(&CHUNK, value, learned, text)
-                    } else {
-                        continue;
-                    };
-                    self.found.push(made?.unbind());
+                    let object = self.object(py, core, &lone)?;
+                    self.found.push(object);
                 }
             }
             match core.next_step(&mut rest)? {
@@ -248,7 +248,7 @@ impl Reading {
                     let json = PyBytes::new(py, chunk.text.as_bytes());
                     let sent = (chunk.data != chunk.text.as_bytes()).then(|| PyBytes::new(py, chunk.data));
                     let text = Text { json: &json, sent: sent.as_ref(), alike: None, calls: VecDeque::new() };
-                    self.found.push(self.shapes.learn(&CHUNK, chunk.value, chunk.learned, text)?.unbind());
+                    self.found.push(shape::make(&CHUNK, Some(chunk.value), text)?.unbind());
                 }
                 Some(Step::Malformed(malformed)) if !self.skip => {
                     let data = PyBytes::new(py, malformed.data).unbind();
@@ -260,6 +260,28 @@ impl Reading {
                 None => return Ok(()),
             }
         }
+    }
+}
+
+impl Reading {
+    /// A lone chunk as an object.
+    fn object(&mut self, py: Python<'_>, core: &mut impl Steps, lone: &Lone<'_>) -> PyResult<Py<PyAny>> {
+        if let Read::Like(fit) = lone.read
+            && !self.shapes.knows(fit)
+        {
+            let gaps: Vec<_> = core.chunks().alike(lone).into_iter().flat_map(|alike| alike.gaps()).collect();
+            if let Some(template) = core.template(fit) {
+                self.shapes.learn(py, fit, Some(&CHUNK), template, &gaps)?;
+            }
+        }
+        let json = PyBytes::new(py, lone.event.data);
+        let made = if let Some(alike) = core.chunks().alike(lone) {
+            self.shapes.make(&json, alike)?
+        } else {
+            let text = Text { json: &json, sent: None, alike: None, calls: VecDeque::new() };
+            shape::make(&CHUNK, core.chunks().value(lone), text)?
+        };
+        Ok(made.unbind())
     }
 }
 

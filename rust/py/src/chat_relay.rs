@@ -25,8 +25,6 @@ pub struct ChatRelay {
     edit: Option<Py<PyAny>>,
     /// What would have been returned, had `edit` not raised.
     owed: Vec<u8>,
-    /// None is made here: a client has to see the same ids.
-    ids: Ids,
 }
 
 #[pymethods]
@@ -80,7 +78,6 @@ impl ChatRelay {
             closed: false,
             edit: edit.map(Bound::unbind),
             owed: Vec::new(),
-            ids: Ids::new(),
         })
     }
 
@@ -121,14 +118,14 @@ impl ChatRelay {
 
     #[getter]
     fn completion(&self) -> ChatCompletion {
-        observed::completion(self.reader(), &self.ids)
+        // No id is made here: a client has to see the same ones.
+        observed::completion(self.reader(), &Ids::new())
     }
 
     #[pyo3(signature = (*, final_only = true))]
     fn finished_tool_calls<'py>(slf: &Bound<'py, Self>, final_only: bool) -> PyResult<Bound<'py, PyList>> {
         let mut relay = borrow::exclusively(slf)?;
-        let Self { core, ids, .. } = &mut *relay;
-        observed::finished_tool_calls(slf.py(), core.reader_mut(), ids, final_only)
+        observed::finished_tool_calls(slf.py(), relay.core.reader_mut(), &Ids::new(), final_only)
     }
 
     #[getter]

@@ -3,7 +3,7 @@
 //! `ChatCompletion` is a copy of what the accumulator holds. The canonical body is written, and the objects
 //! are made from it, when they are first asked for: reading `completion` for its verdict alone costs little.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use deltawire_core::chat::{self, Accumulator};
 use deltawire_core::json::Document;
@@ -40,7 +40,7 @@ pub struct Snapshot {
 }
 
 /// Ids of tool calls that came without one, by the index of the choice and the call's ordinal.
-pub type Ids = HashMap<(u64, usize), String>;
+pub type Ids = BTreeMap<(u64, usize), String>;
 
 /// The id of a call: the provider's, else the user's, else a generated one.
 pub fn id_of(ids: &Ids, index: u64, call: &chat::ToolCall) -> String {

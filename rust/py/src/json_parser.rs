@@ -7,6 +7,7 @@
 
 use std::collections::VecDeque;
 
+use deltawire_core::json::Read;
 use deltawire_core::stream::{Data, ValueParser};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::gc::{PyTraverseError, PyVisit};
@@ -176,8 +177,17 @@ impl JSONParser {
         let mut rest = &bytes[start..];
         loop {
             while let Some(lone) = self.core.next_like(&mut rest) {
+                if let Read::Like(fit) = lone.read
+                    && !self.shapes.knows(fit)
+                {
+                    let gaps: Vec<_> = self.core.alike(&lone).into_iter().flat_map(|it| it.gaps()).collect();
+                    if let Some(template) = self.core.template(fit) {
+                        self.shapes.learn(py, fit, None, template, &gaps)?;
+                    }
+                }
                 if let Some(alike) = self.core.alike(&lone) {
-                    self.decoded.push(self.shapes.decode(py, alike)?.unbind());
+                    // A dict does not know its text.
+                    self.decoded.push(self.shapes.make(&PyBytes::new(py, b""), alike)?.unbind());
                 }
             }
             let event = match self.core.next_data(&mut rest) {

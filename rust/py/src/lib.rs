@@ -41,13 +41,14 @@ mod _native {
     use super::event_parser::EventParser;
     #[pymodule_export]
     use super::json_parser::JSONParser;
-    use super::{Bound, PyModule, PyModuleMethods, PyResult, class};
+    use super::{Bound, PyAnyMethods, PyModule, PyModuleMethods, PyResult, class, raw};
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
         for class in class::ALL {
             module.add(class.short_name(), class.get(module.py())?)?;
         }
+        module.setattr("_Items", raw::items_class(module.py())?)?;
         module.add("__version__", env!("CARGO_PKG_VERSION"))
     }
 }

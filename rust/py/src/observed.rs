@@ -58,7 +58,7 @@ pub fn end<'py>(py: Python<'py>, reader: &ChatReader) -> PyResult<Option<Bound<'
 
 /// The error that the provider reported, as `ProviderError`.
 pub fn error<'py>(py: Python<'py>, reader: &ChatReader) -> PyResult<Option<Bound<'py, PyAny>>> {
-    let Some(ProviderError { message, kind, code, raw }) = &reader.message().error else {
+    let Some(ProviderError { message, kind, code, raw }) = reader.message().error.as_deref() else {
         return Ok(None);
     };
     let loads = orjson_loads(py)?;

@@ -12,8 +12,9 @@
 use std::collections::VecDeque;
 use std::slice;
 
-use deltawire_core::json::{Alike, Kind, Learned, MAX_TEMPLATES, Scalar, Value};
+use deltawire_core::json::{Alike, Fit, Kind, Scalar, Value};
 use pyo3::IntoPyObjectExt;
+use pyo3::exceptions::PySystemError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList, PyString, PyTuple};
 
@@ -27,14 +28,10 @@ pub type CallFacts = (bool, Vec<String>);
 
 /// A step that makes one value.
 enum Step {
-    /// A scalar; None where nothing was sent.
-    Scalar {
-        value: Py<PyAny>,
-        /// Which value of the text.
-        node: Option<usize>,
-        /// The gap that it stands in, by its place among them: then it is made anew.
-        gap: Option<usize>,
-    },
+    /// The same each time: a scalar that does not change, or None where nothing was sent.
+    Same(Py<PyAny>),
+    /// What stands in a gap, by its place among them.
+    Gap(usize),
     /// A list of the next so many values.
     List(usize),
     /// A dict.
@@ -56,21 +53,27 @@ enum Step {
 struct Members {
     /// With all keys, and the values that are the same each time.
     same: Py<PyDict>,
-    parts: Vec<(Py<PyString>, Step)>,
-    /// Those parts that are made anew.
-    fresh: Vec<usize>,
+    /// The others.
+    fresh: Vec<(Py<PyString>, Step)>,
 }
 
 /// The steps that make a text of one template.
 struct Shape {
-    template: u32,
+    /// The serial of the template's gaps.
     serial: u32,
     steps: Vec<Step>,
 }
 
+/// Translates a text into steps.
+struct Translation<'a, 'py> {
+    py: Python<'py>,
+    /// The values that are in gaps, as numbers of nodes.
+    gaps: &'a [usize],
+}
+
 /// The shapes of a parser's templates.
 #[derive(Default)]
-pub struct Shapes([Option<Shape>; MAX_TEMPLATES]);
+pub struct Shapes(Vec<Option<Shape>>);
 
 /// What the steps are run on.
 pub struct Text<'a, 'py> {
@@ -89,178 +92,162 @@ pub fn make<'py>(
     value: Option<Value<'_>>,
     mut text: Text<'_, 'py>,
 ) -> PyResult<Bound<'py, PyAny>> {
-    Shape::of(text.json.py(), class, value)?.run(&mut text)
+    let steps = Translation { py: text.json.py(), gaps: &[] }.steps(class, value)?;
+    run(&mut steps.iter(), &mut text)
 }
 
 impl Shapes {
-    /// An object from a text that was parsed, and became a template if that is given.
-    pub fn learn<'py>(
-        &mut self,
-        class: &'static Class,
-        value: Value<'_>,
-        learned: Option<Learned>,
-        mut text: Text<'_, 'py>,
-    ) -> PyResult<Bound<'py, PyAny>> {
-        let mut shape = Shape::of(text.json.py(), class, Some(value))?;
-        let made = shape.run(&mut text)?;
-        if let Some(Learned { slot, template }) = learned {
-            (shape.template, shape.serial) = (template, template);
-            self.0[slot] = Some(shape);
-        }
-        Ok(made)
+    /// Whether the template's shape is known.
+    #[inline]
+    pub fn knows(&self, fit: Fit) -> bool {
+        matches!(self.0.get(fit.slot), Some(Some(shape)) if shape.serial == fit.serial)
     }
 
-    /// An object from a text that is like an earlier one.
-    pub fn like<'py>(
+    /// Finds the shape of a template, from the text that it was made of and the numbers of the nodes in its gaps.
+    /// Without a class, it is that of a dict.
+    pub fn learn(
         &mut self,
-        class: &'static Class,
-        json: &Bound<'py, PyBytes>,
-        alike: Alike<'_>,
-    ) -> PyResult<Bound<'py, PyAny>> {
-        let fit = alike.fit();
-        let held = &mut self.0[fit.slot];
-        if held.as_ref().is_none_or(|shape| shape.template != fit.template) {
-            let shape = Shape::of(json.py(), class, Some(alike.template()))?;
-            *held = Some(Shape { template: fit.template, ..shape });
+        py: Python<'_>,
+        fit: Fit,
+        class: Option<&'static Class>,
+        template: Value<'_>,
+        gaps: &[usize],
+    ) -> PyResult<()> {
+        let translation = Translation { py, gaps };
+        let mut steps = match class {
+            Some(class) => translation.steps(class, Some(template))?,
+            None => vec![translation.plain(Some(template))?],
+        };
+        // As much memory as it takes, and no more: it is kept as long as the stream lasts.
+        steps.shrink_to_fit();
+        if self.0.len() <= fit.slot {
+            self.0.reserve_exact(1);
+            self.0.resize_with(fit.slot + 1, || None);
         }
-        let Some(shape) = held else { return Ok(json.py().None().into_bound(json.py())) };
-        if shape.serial != fit.serial {
-            shape.settle(&alike);
-        }
-        shape.run(&mut Text { json, sent: None, alike: Some(alike), calls: VecDeque::new() })
+        self.0[fit.slot] = Some(Shape { serial: fit.serial, steps });
+        Ok(())
     }
 
-    /// A dict from a text that is like an earlier one.
-    pub fn decode<'py>(&mut self, py: Python<'py>, alike: Alike<'_>) -> PyResult<Bound<'py, PyAny>> {
-        let fit = alike.fit();
-        let held = &mut self.0[fit.slot];
-        if held.as_ref().is_none_or(|shape| shape.template != fit.template) {
-            let steps = vec![Step::plain(py, Some(alike.template()))?];
-            *held = Some(Shape { template: fit.template, serial: 0, steps });
-        }
-        let Some(shape) = held else { return Ok(py.None().into_bound(py)) };
-        if shape.serial != fit.serial {
-            shape.settle(&alike);
-        }
-        let json = PyBytes::new(py, b"");
-        shape.run(&mut Text { json: &json, sent: None, alike: Some(alike), calls: VecDeque::new() })
+    /// What a text becomes that fits a template whose shape is known.
+    pub fn make<'py>(&self, json: &Bound<'py, PyBytes>, alike: Alike<'_>) -> PyResult<Bound<'py, PyAny>> {
+        let Some(Some(shape)) = self.0.get(alike.fit().slot) else {
+            return Err(PySystemError::new_err("the shape of a template is not known"));
+        };
+        let mut text = Text { json, sent: None, alike: Some(alike), calls: VecDeque::new() };
+        run(&mut shape.steps.iter(), &mut text)
     }
 
     pub fn clear(&mut self) {
-        *self = Self::default();
+        self.0.clear();
     }
 }
 
-impl Shape {
-    fn of(py: Python<'_>, class: &'static Class, value: Option<Value<'_>>) -> PyResult<Self> {
-        let mut shape = Self { template: 0, serial: 0, steps: Vec::with_capacity(32) };
-        shape.object(py, class, value.filter(|value| value.kind() == Kind::Object))?;
-        Ok(shape)
+impl Translation<'_, '_> {
+    fn steps(&self, class: &'static Class, value: Option<Value<'_>>) -> PyResult<Vec<Step>> {
+        let mut steps = Vec::with_capacity(32);
+        self.object(&mut steps, class, value.filter(|value| value.kind() == Kind::Object))?;
+        Ok(steps)
     }
 
-    fn object(&mut self, py: Python<'_>, class: &'static Class, object: Option<Value<'_>>) -> PyResult<()> {
+    fn object(
+        &self,
+        steps: &mut Vec<Step>,
+        class: &'static Class,
+        object: Option<Value<'_>>,
+    ) -> PyResult<()> {
         let (start, end) = object.map_or((0, 0), |object| (object.start(), object.end()));
-        let at = self.steps.len();
-        self.steps.push(Step::Object { class, start, end, extras: None });
+        let at = steps.len();
+        steps.push(Step::Object { class, start, end, extras: None });
         let mut fields = [None; MAX_FIELDS];
         let mut found: Option<Box<Members>> = None;
         for (name, value) in object.into_iter().flat_map(Value::members) {
             match class.field(&name) {
                 Some(field) => fields[field] = Some(value),
                 None if object::is_taken(&name) => {}
-                None => found.get_or_insert_with(|| Box::new(Members::new(py))).add(py, &name, value)?,
+                None => {
+                    let members = found.get_or_insert_with(|| Box::new(Members::new(self.py)));
+                    self.member(members, &name, value)?;
+                }
             }
         }
-        if let Step::Object { extras, .. } = &mut self.steps[at] {
+        if let Step::Object { extras, .. } = &mut steps[at] {
             *extras = found;
         }
         for (&(_, how), value) in class.fields.iter().zip(fields) {
-            self.field(py, how, value)?;
+            self.field(steps, how, value)?;
         }
         Ok(())
     }
 
-    fn field(&mut self, py: Python<'_>, how: How, value: Option<Value<'_>>) -> PyResult<()> {
+    fn field(&self, steps: &mut Vec<Step>, how: How, value: Option<Value<'_>>) -> PyResult<()> {
         let kind = value.map(Value::kind);
         match how {
-            How::Object(class) => self.object(py, class, value.filter(|_| kind == Some(Kind::Object))),
-            How::Optional(class) if kind == Some(Kind::Object) => self.object(py, class, value),
+            How::Object(class) => {
+                return self.object(steps, class, value.filter(|_| kind == Some(Kind::Object)));
+            }
+            How::Optional(class) if kind == Some(Kind::Object) => return self.object(steps, class, value),
             How::List(class) | How::ListAlways(class) if kind == Some(Kind::Array) => {
-                let at = self.steps.len();
-                self.steps.push(Step::List(0));
+                let at = steps.len();
+                steps.push(Step::List(0));
                 let mut count = 0;
                 for item in value.into_iter().flat_map(Value::items).filter(|it| it.kind() == Kind::Object) {
                     count += 1;
-                    self.object(py, class, Some(item))?;
+                    self.object(steps, class, Some(item))?;
                 }
-                self.steps[at] = Step::List(count);
-                Ok(())
+                steps[at] = Step::List(count);
             }
-            How::ListAlways(_) => {
-                self.steps.push(Step::List(0));
-                Ok(())
-            }
-            How::Complete => {
-                self.steps.push(Step::Complete);
-                Ok(())
-            }
-            How::Repairs => {
-                self.steps.push(Step::Repairs);
-                Ok(())
-            }
-            How::Plain | How::Optional(_) | How::List(_) => {
-                self.steps.push(Step::plain(py, value)?);
-                Ok(())
-            }
+            How::ListAlways(_) => steps.push(Step::List(0)),
+            How::Complete => steps.push(Step::Complete),
+            How::Repairs => steps.push(Step::Repairs),
+            How::Plain | How::Optional(_) | How::List(_) => steps.push(self.plain(value)?),
         }
+        Ok(())
     }
 
-    /// Takes note of where the gaps are.
-    fn settle(&mut self, alike: &Alike<'_>) {
-        let gap_of = |node| alike.gaps().position(|gap| gap == node);
-        for step in &mut self.steps {
-            step.settle(&gap_of);
-        }
-        self.serial = alike.fit().serial;
+    /// A value without a class.
+    fn plain(&self, value: Option<Value<'_>>) -> PyResult<Step> {
+        let Some(value) = value else { return Ok(Step::Same(self.py.None())) };
+        Ok(match value.kind() {
+            Kind::Array => {
+                Step::Array(value.items().map(|item| self.plain(Some(item))).collect::<PyResult<_>>()?)
+            }
+            Kind::Object => {
+                let mut members = Members::new(self.py);
+                for (name, value) in value.members() {
+                    self.member(&mut members, &name, value)?;
+                }
+                Step::Dict(Box::new(members))
+            }
+            _ => match self.gaps.iter().position(|&node| node == value.node_number()) {
+                Some(gap) => Step::Gap(gap),
+                None => Step::Same(scalar(self.py, value)?.unbind()),
+            },
+        })
     }
 
-    fn run<'py>(&self, text: &mut Text<'_, 'py>) -> PyResult<Bound<'py, PyAny>> {
-        run(&mut self.steps.iter(), text)
+    fn member(&self, members: &mut Members, name: &str, value: Value<'_>) -> PyResult<()> {
+        // The streams of a process have the same few names.
+        let name = PyString::intern(self.py, name);
+        let step = self.plain(Some(value))?;
+        let same = members.same.bind(self.py);
+        if let Step::Same(value) = step {
+            return same.set_item(name, value);
+        }
+        // Its place is kept: the keys of a dict have the order of the text.
+        same.set_item(&name, self.py.None())?;
+        members.fresh.push((name.unbind(), step));
+        Ok(())
     }
 }
 
 impl Members {
     fn new(py: Python<'_>) -> Self {
-        Self { same: PyDict::new(py).unbind(), parts: Vec::new(), fresh: Vec::new() }
-    }
-
-    fn add(&mut self, py: Python<'_>, name: &str, value: Value<'_>) -> PyResult<()> {
-        let name = text(py, name.as_bytes())?;
-        let step = Step::plain(py, Some(value))?;
-        // Of what is made anew, the place is kept: the keys of a dict have the order of the text.
-        let none = py.None();
-        self.same
-            .bind(py)
-            .set_item(&name, if let Step::Scalar { value, .. } = &step { value } else { &none })?;
-        if step.is_fresh() {
-            self.fresh.push(self.parts.len());
-        }
-        self.parts.push((name.unbind(), step));
-        Ok(())
-    }
-
-    fn settle(&mut self, gap_of: &impl Fn(usize) -> Option<usize>) {
-        for (_, step) in &mut self.parts {
-            step.settle(gap_of);
-        }
-        self.fresh.clear();
-        self.fresh.extend((0..self.parts.len()).filter(|&at| self.parts[at].1.is_fresh()));
+        Self { same: PyDict::new(py).unbind(), fresh: Vec::new() }
     }
 
     fn copy<'py>(&self, text: &mut Text<'_, 'py>) -> PyResult<Bound<'py, PyDict>> {
         let copy = self.same.bind(text.json.py()).copy()?;
-        for &at in &self.fresh {
-            let (name, step) = &self.parts[at];
+        for (name, step) in &self.fresh {
             copy.set_item(name, step.make(text)?)?;
         }
         Ok(copy)
@@ -273,41 +260,6 @@ impl Members {
 }
 
 impl Step {
-    fn plain(py: Python<'_>, value: Option<Value<'_>>) -> PyResult<Self> {
-        let Some(value) = value else { return Ok(Self::Scalar { value: py.None(), node: None, gap: None }) };
-        Ok(match value.kind() {
-            Kind::Array => {
-                Self::Array(value.items().map(|item| Self::plain(py, Some(item))).collect::<PyResult<_>>()?)
-            }
-            Kind::Object => {
-                let mut members = Members::new(py);
-                for (name, value) in value.members() {
-                    members.add(py, &name, value)?;
-                }
-                Self::Dict(Box::new(members))
-            }
-            _ => Self::Scalar {
-                value: scalar(py, value)?.unbind(),
-                node: Some(value.node_number()),
-                gap: None,
-            },
-        })
-    }
-
-    fn is_fresh(&self) -> bool {
-        !matches!(self, Self::Scalar { gap: None, .. })
-    }
-
-    /// Takes note of where the gaps are.
-    fn settle(&mut self, gap_of: &impl Fn(usize) -> Option<usize>) {
-        match self {
-            Self::Scalar { node: Some(node), gap, .. } => *gap = gap_of(*node),
-            Self::Dict(members) | Self::Object { extras: Some(members), .. } => members.settle(gap_of),
-            Self::Array(items) => items.iter_mut().for_each(|item| item.settle(gap_of)),
-            _ => {}
-        }
-    }
-
     fn make<'py>(&self, text: &mut Text<'_, 'py>) -> PyResult<Bound<'py, PyAny>> {
         run(&mut slice::from_ref(self).iter(), text)
     }
@@ -324,13 +276,11 @@ fn run<'py>(steps: &mut slice::Iter<'_, Step>, text: &mut Text<'_, 'py>) -> PyRe
     let py = text.json.py();
     Ok(match steps.next() {
         None => py.None().into_bound(py),
-        Some(Step::Scalar { value, gap, .. }) => match gap.zip(text.alike) {
-            None => value.bind(py).clone(),
-            Some((gap, alike)) => match alike.scalar(gap) {
-                Some(Scalar::String(content)) => raw::text(py, content.as_bytes())?.into_any(),
-                Some(Scalar::Number(digits)) => number(py, digits)?,
-                None => py.None().into_bound(py),
-            },
+        Some(Step::Same(value)) => value.bind(py).clone(),
+        Some(&Step::Gap(gap)) => match text.alike.and_then(|alike| alike.scalar(gap)) {
+            Some(Scalar::String(content)) => raw::text(py, content.as_bytes())?.into_any(),
+            Some(Scalar::Number(digits)) => number(py, digits)?,
+            None => py.None().into_bound(py),
         },
         Some(Step::Dict(members)) => members.copy(text)?.into_any(),
         Some(Step::Array(items)) => {
@@ -347,7 +297,13 @@ fn run<'py>(steps: &mut slice::Iter<'_, Step>, text: &mut Text<'_, 'py>) -> PyRe
             let origin = Origin { text: text.json, sent, start: text.moved(start), end: text.moved(end) };
             let mut record = NewRecord::new(class.record(py)?, &origin)?;
             for _ in class.fields {
-                record.push(run(steps, text)?);
+                // Most fields are that, so it is not worth a call.
+                record.push(if let Some(Step::Same(value)) = steps.as_slice().first() {
+                    steps.next();
+                    value.bind(py).clone()
+                } else {
+                    run(steps, text)?
+                });
             }
             let extras = extras.as_ref().map(|extras| extras.make(text)).transpose()?;
             record.finish(extras)

@@ -13,7 +13,7 @@
 use crate::chat::choice::Fields;
 use crate::chat::plan::Plan;
 use crate::chat::{Choice, Extras, ProviderError};
-use crate::json::{Alike, Kind, MAX_TEMPLATES, Value};
+use crate::json::{Alike, Kind, Value};
 
 /// What an accumulator may hold.
 #[derive(Clone, Copy, Debug)]
@@ -57,7 +57,7 @@ pub struct Accumulator {
     /// As raw JSON.
     pub usage: Option<Box<str>>,
     /// The first error that the provider reported.
-    pub error: Option<ProviderError>,
+    pub error: Option<Box<ProviderError>>,
     /// Top-level fields that nobody interprets.
     pub extras: Extras,
     /// By index, in ascending order.
@@ -66,8 +66,8 @@ pub struct Accumulator {
     size: isize,
     /// How many chunks were added in full: no older plan holds.
     pub(super) generation: u32,
-    /// For the chunks of each template.
-    plans: [Option<Plan>; MAX_TEMPLATES],
+    /// For the chunks of each template, by its slot.
+    plans: Vec<Option<Plan>>,
 }
 
 impl Accumulator {
@@ -90,8 +90,14 @@ impl Accumulator {
             real_usage: false,
             size: 0,
             generation: 0,
-            plans: [const { None }; MAX_TEMPLATES],
+            plans: Vec::new(),
         }
+    }
+
+    /// An accumulator of a new response, with the same limits.
+    #[must_use]
+    pub fn renewed(&self) -> Self {
+        Self::new(self.limits, self.merge_choices)
     }
 
     /// Takes one chunk. `event` is the type of the event that it came in. Anything but an object is passed
@@ -152,7 +158,7 @@ impl Accumulator {
             }
         }
         if suspicious && self.error.is_none() {
-            self.error = ProviderError::find(event, chunk);
+            self.error = ProviderError::find(event, chunk).map(Box::new);
         }
         self.add_usage(groq_usage);
         self.add_usage(usage);
@@ -181,7 +187,11 @@ impl Accumulator {
     pub fn plan(&mut self, alike: &Alike<'_>, chunk: Value<'_>) {
         let fit = alike.fit();
         if fit.repeats {
-            self.plans[fit.slot] = Plan::of(alike, chunk, self);
+            let plan = Plan::of(alike, chunk, self);
+            if self.plans.len() <= fit.slot {
+                self.plans.resize_with(fit.slot + 1, || None);
+            }
+            self.plans[fit.slot] = plan;
         }
     }
 
@@ -225,6 +235,8 @@ impl Accumulator {
             Ok(at) => at,
             Err(at) => {
                 check("max_choices", self.choices.len() + 1, self.limits.max_choices)?;
+                // Most responses have one choice, which is large: no room for more at once.
+                self.choices.reserve_exact(1 + self.choices.len() / 2);
                 self.choices.insert(at, (index, Choice::default()));
                 at
             }

@@ -12,7 +12,7 @@ use crate::json::Value;
 pub struct Extras {
     fields: Vec<(Box<str>, Box<str>)>,
     /// Where a key is, once there are too many to look through.
-    places: HashMap<Box<str>, usize>,
+    places: Option<HashMap<Box<str>, usize>>,
 }
 
 /// Providers add a handful of fields; a hostile one may add a million.
@@ -34,21 +34,17 @@ impl Extras {
             return growth;
         }
         if self.fields.len() >= LOOKED_THROUGH {
-            if self.places.is_empty() {
-                let keys = self.fields.iter().map(|(key, _)| key.clone());
-                self.places = keys.zip(0..).collect();
-            }
-            self.places.insert(key.into(), self.fields.len());
+            let known = || self.fields.iter().map(|(key, _)| key.clone()).zip(0..).collect();
+            self.places.get_or_insert_with(known).insert(key.into(), self.fields.len());
         }
         self.fields.push((key.into(), raw.into()));
         (key.len() + raw.len()).cast_signed()
     }
 
     fn place(&self, key: &str) -> Option<usize> {
-        if self.places.is_empty() {
-            self.fields.iter().position(|(known, _)| **known == *key)
-        } else {
-            self.places.get(key).copied()
+        match &self.places {
+            None => self.fields.iter().position(|(known, _)| **known == *key),
+            Some(places) => places.get(key).copied(),
         }
     }
 

@@ -10,6 +10,8 @@
 //! known to change that is no text or padding (the index, as one tool call follows another), the plan holds as
 //! long as it does not.
 
+use std::borrow::Cow;
+
 use crate::chat::{Accumulator, Choice};
 use crate::json::{Alike, Kind, Value};
 
@@ -22,18 +24,18 @@ pub(super) struct Plan {
     pub generation: u32,
     text: Text,
     /// What has to stand in the other gaps, by their places among all.
-    others: Vec<(usize, Box<[u8]>)>,
+    others: Box<[(usize, Box<[u8]>)]>,
     /// The choice, as a place in the accumulator's list.
     choice: usize,
     target: Target,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 enum Text {
     /// In a gap, by its place among them.
     Gap(usize),
-    /// The same each time: a value of the template.
-    Fixed(usize),
+    /// The same each time.
+    Fixed(Box<str>),
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -88,7 +90,10 @@ impl Plan {
             .enumerate()
             .filter(|&(_, node)| node != value.node_number() && Some(node) != padding);
         let others = others.map(|(gap, _)| (gap, alike.raw(gap).into())).collect();
-        let text = gap_of(value).map_or(Text::Fixed(value.node_number()), Text::Gap);
+        let text = match gap_of(value) {
+            Some(gap) => Text::Gap(gap),
+            None => Text::Fixed((*value.as_str()?).into()),
+        };
         let (serial, generation) = (alike.fit().serial, accumulator.generation);
         Some(Self { serial, generation, text, others, choice: at, target })
     }
@@ -99,9 +104,9 @@ impl Plan {
         if self.others.iter().any(|(gap, held)| alike.raw(*gap) != &**held) {
             return None;
         }
-        let text = match self.text {
-            Text::Gap(gap) => alike.string(gap)?,
-            Text::Fixed(node) => alike.template().sibling(node).as_str()?,
+        let text = match &self.text {
+            Text::Gap(gap) => alike.string(*gap)?,
+            Text::Fixed(text) => Cow::Borrowed(&**text),
         };
         let choice = &mut choices.get_mut(self.choice)?.1;
         Some(match self.target {

@@ -412,6 +412,8 @@ impl ToolCalls {
         {
             call.repairs.add(Repair::IndexShared);
         }
+        // Most messages have few calls, and a call is large: no room for many at once.
+        self.calls.reserve_exact(if at < self.calls.capacity() { 0 } else { 1 + at / 2 });
         self.calls.push(call);
         at
     }

@@ -63,6 +63,7 @@ struct Open {
 
 /// The values of one JSON text.
 #[derive(Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub struct Document {
     pub(super) nodes: Vec<Node>,
     open: Vec<Open>,
@@ -90,34 +91,31 @@ impl Document {
         self.fill(text, 0, Span::default())
     }
 
-    /// Reads a text that has its first `shared` bytes in common with the text of another document.
-    pub(super) fn read_on(&mut self, text: &str, other: &Self, shared: usize) -> Result<(), Invalid> {
-        let begun = other.nodes.partition_point(|node| (node.value.start as usize) < shared);
+    /// Reads a text that has its first `shared` bytes in common with the one whose values are held.
+    pub(super) fn read_on(&mut self, text: &str, shared: usize) -> Result<(), Invalid> {
+        let begun = self.nodes.partition_point(|node| (node.value.start as usize) < shared);
         let Some(from) = begun.checked_sub(1).filter(|&from| from > 0) else { return self.read(text) };
-        let Node { key, value, .. } = other.nodes[from];
-        self.nodes.clear();
-        self.nodes.extend_from_slice(&other.nodes[..from]);
-        // As much as the text may have at all; whether it is so is hardly ever asked.
-        self.has_escapes = other.has_escapes;
-        self.has_escaped_keys = other.has_escaped_keys;
         self.open.clear();
         let mut number = 0;
         while number < from {
-            let container = &other.nodes[number];
-            if container.next as usize > from {
+            let next = self.nodes[number].next as usize;
+            if next > from {
                 let (mut keys, mut part) = (0, number + 1);
                 while part <= from {
-                    keys |= bit(&text.as_bytes()[other.nodes[part].key.range()]);
-                    part = other.nodes[part].next as usize;
+                    keys |= bit(&text.as_bytes()[self.nodes[part].key.range()]);
+                    part = self.nodes[part].next as usize;
                 }
                 self.open.push(Open { node: position(number), keys });
                 number += 1;
             } else {
-                number = container.next as usize;
+                number = next;
             }
         }
-        // An escaped key that is there already is not told by its bit.
-        self.suspicious = other.has_duplicates || other.has_escaped_keys;
+        // An escaped key that is there already is not told by its bit. That the old text had escapes is taken for
+        // the new one's as well; it is hardly ever asked.
+        self.suspicious = self.has_duplicates || self.has_escaped_keys;
+        let Node { key, value, .. } = self.nodes[from];
+        self.nodes.truncate(from);
         self.go_on(text, value.start as usize, key)
     }
 
@@ -138,13 +136,20 @@ impl Document {
         *self = Self::default();
     }
 
-    /// Takes over the values of another document.
-    pub(super) fn copy_from(&mut self, other: &Self) {
+    /// Keeps the values in as little memory as may be. The text is shorter than 64 KiB.
+    pub(super) fn pack(&self) -> Packed {
+        let Self { has_escapes, has_escaped_keys, has_duplicates, .. } = *self;
+        let nodes = self.nodes.iter().map(PackedNode::of).collect();
+        Packed { nodes, has_escapes, has_escaped_keys, has_duplicates }
+    }
+
+    /// Takes over values that were kept.
+    pub(super) fn unpack(&mut self, packed: &Packed) {
         self.nodes.clear();
-        self.nodes.extend_from_slice(&other.nodes);
-        self.has_escapes = other.has_escapes;
-        self.has_escaped_keys = other.has_escaped_keys;
-        self.has_duplicates = other.has_duplicates;
+        self.nodes.extend(packed.nodes.iter().map(PackedNode::node));
+        self.has_escapes = packed.has_escapes;
+        self.has_escaped_keys = packed.has_escaped_keys;
+        self.has_duplicates = packed.has_duplicates;
     }
 
     fn finds_duplicates(&self, text: &str) -> bool {
@@ -157,26 +162,6 @@ impl Document {
             let mut keys = HashSet::with_capacity(count);
             object.all_members().any(|(key, _)| !keys.insert(key))
         })
-    }
-
-    /// The scalar in which, or right behind which, a place of the text is: its node and its span. A string has
-    /// the place between its quotes or at the closing one; a number also at the byte behind it, where it might
-    /// go on.
-    pub(super) fn scalar_at(&self, at: usize, text: &[u8]) -> Option<(usize, usize, usize)> {
-        let number = self.nodes.partition_point(|node| node.value.start as usize <= at).checked_sub(1)?;
-        let Span { start, end } = self.nodes[number].value;
-        let (start, end) = (start as usize, end as usize);
-        let inside = match self.kind_at(number, text) {
-            Kind::String => start < at && at < end,
-            Kind::Number => at <= end,
-            _ => false,
-        };
-        inside.then_some((number, start, end))
-    }
-
-    /// The kind of a node's value.
-    pub(super) fn kind_at(&self, number: usize, text: &[u8]) -> Kind {
-        Kind::of(text[self.nodes[number].value.start as usize])
     }
 
     /// Moves the values by what some of them have grown. The gaps are in order.
@@ -290,6 +275,53 @@ impl Document {
             object.keys |= bit;
         }
         Ok((colon + 1, Span { start: position(at + 1), end: position(close) }))
+    }
+}
+
+/// The values of a text, kept for long.
+#[derive(Debug, Default)]
+pub(super) struct Packed {
+    nodes: Box<[PackedNode]>,
+    has_escapes: bool,
+    has_escaped_keys: bool,
+    has_duplicates: bool,
+}
+
+/// A [`Node`] of a text that is shorter than 64 KiB.
+#[derive(Clone, Copy, Debug)]
+struct PackedNode {
+    key: [u16; 2],
+    value: [u16; 2],
+    next: u16,
+}
+
+impl PackedNode {
+    #[expect(clippy::cast_possible_truncation, reason = "the text is shorter than 64 KiB")]
+    fn of(node: &Node) -> Self {
+        let pack = |span: Span| [span.start as u16, span.end as u16];
+        Self { key: pack(node.key), value: pack(node.value), next: node.next as u16 }
+    }
+
+    fn node(&self) -> Node {
+        let unpack = |[start, end]: [u16; 2]| Span { start: start.into(), end: end.into() };
+        Node { key: unpack(self.key), value: unpack(self.value), next: self.next.into() }
+    }
+}
+
+impl Packed {
+    /// The scalar in which, or right behind which, a place of the text is: its node, its kind and its span. A
+    /// string has the place between its quotes or at the closing one; a number also at the byte behind it, where
+    /// it might go on.
+    pub(super) fn scalar_at(&self, at: usize, text: &[u8]) -> Option<(usize, Kind, usize, usize)> {
+        let number = self.nodes.partition_point(|node| usize::from(node.value[0]) <= at).checked_sub(1)?;
+        let [start, end] = self.nodes[number].value.map(usize::from);
+        let kind = Kind::of(text[start]);
+        let inside = match kind {
+            Kind::String => start < at && at < end,
+            Kind::Number => at <= end,
+            _ => false,
+        };
+        inside.then_some((number, kind, start, end))
     }
 }
 

@@ -22,7 +22,7 @@
 
 use std::borrow::Cow;
 
-use super::document::{Document, Invalid, Moved, position};
+use super::document::{Document, Invalid, Moved, Packed, position};
 use super::scan;
 use super::value::{Kind, Value};
 
@@ -59,11 +59,9 @@ struct Filled {
 
 #[derive(Debug, Default)]
 struct Template {
-    text: String,
-    document: Document,
-    gaps: Vec<Gap>,
-    /// The first of its serials.
-    id: u32,
+    text: Box<str>,
+    values: Packed,
+    gaps: Box<[Gap]>,
     serial: u32,
 }
 
@@ -72,8 +70,6 @@ struct Template {
 pub struct Fit {
     /// Where the template is kept: a number below [`MAX_TEMPLATES`].
     pub slot: usize,
-    /// Which template: another one for each text that was parsed and kept.
-    pub template: u32,
     /// Another one for each set of gaps that any template has had.
     pub serial: u32,
     /// The text before it was of the same template.
@@ -82,22 +78,13 @@ pub struct Fit {
     pub len: usize,
 }
 
-/// A text became a template.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Learned {
-    /// Where it is kept, as for [`Fit`].
-    pub slot: usize,
-    /// Which one it is, as for [`Fit`].
-    pub template: u32,
-}
-
 /// How a text was read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Read {
     /// It is like an earlier one: [`Reader::alike`] tells how, and [`Reader::expand`] makes it a document.
     Like(Fit),
-    /// It was parsed, and has become a template, or cannot be one. [`Reader::document`] has its values.
-    Parsed(Option<Learned>),
+    /// It was parsed: [`Reader::document`] has its values.
+    Parsed,
 }
 
 /// Reads texts, by templates where they fit.
@@ -154,7 +141,7 @@ impl Reader {
     pub fn read_unlike(&mut self, text: &str) -> Result<Read, Invalid> {
         match self.fit_newly(text) {
             Some(fit) => Ok(Read::Like(fit)),
-            None => self.parse(text).map(Read::Parsed),
+            None => self.parse(text).map(|()| Read::Parsed),
         }
     }
 
@@ -170,6 +157,8 @@ impl Reader {
         // Of an object with a key twice, readers who parse by other means may keep what is not in its values.
         if looks_like(text, &other) && self.document.read(&other).is_ok() && !self.document.has_duplicates {
             self.learn(&other);
+            // It is not used again before the next text is learned.
+            self.document.shrink();
             let fit = self.fit_newly(text);
             if fit.is_some() {
                 return fit;
@@ -190,9 +179,8 @@ impl Reader {
 
     /// Makes a document of the text that fits.
     pub fn expand(&mut self, fit: Fit) {
-        let template = &self.templates[fit.slot];
-        self.document.copy_from(&template.document);
-        let filled = template.gaps.iter().zip(&self.filled);
+        self.unpack(fit);
+        let filled = self.templates[fit.slot].gaps.iter().zip(&self.filled);
         self.document.has_escapes |= filled.clone().any(|(_, filled)| filled.escaped);
         self.document.shift(&filled.map(|(gap, filled)| {
             let quote = u32::from(gap.is_string);
@@ -200,34 +188,49 @@ impl Reader {
         }));
     }
 
-    /// The values of the text that was parsed or expanded last.
+    /// Makes a document of the template's own text, for [`template`](Self::template).
+    pub fn unpack(&mut self, fit: Fit) {
+        self.document.unpack(&self.templates[fit.slot].values);
+    }
+
+    /// The template's own text as a value, once it is unpacked. What stands outside the gaps is the same in each
+    /// text that fits.
+    #[must_use]
+    pub fn template(&self, fit: Fit) -> Value<'_> {
+        self.document.root(&self.templates[fit.slot].text)
+    }
+
+    /// The values of the text that was parsed, expanded or unpacked last.
     #[must_use]
     pub fn document(&self) -> &Document {
         &self.document
     }
 
     /// Parses a text that fits no template, and makes it one if it may be.
-    fn parse(&mut self, text: &str) -> Result<Option<Learned>, Invalid> {
-        let last = self.last;
+    fn parse(&mut self, text: &str) -> Result<(), Invalid> {
         self.repeating = false;
         if self.document.capacity() > KEPT_CAPACITY {
             self.document.shrink();
         }
         if text.len() > MAX_TEXT {
-            return self.document.read(text).map(|()| None);
+            return self.document.read(text);
         }
-        match last.map(|slot| &self.templates[slot]) {
+        match self.last.map(|slot| &self.templates[slot]) {
             Some(like) => {
                 let shared = common_prefix(like.text.as_bytes(), text.as_bytes());
-                self.document.read_on(text, &like.document, shared)?;
+                self.document.unpack(&like.values);
+                self.document.read_on(text, shared)?;
             }
             None => self.document.read(text)?,
         }
-        Ok(text.starts_with('{').then(|| self.learn(text)))
+        if text.starts_with('{') {
+            self.learn(text);
+        }
+        Ok(())
     }
 
     /// Makes a template of the text that was parsed.
-    fn learn(&mut self, text: &str) -> Learned {
+    fn learn(&mut self, text: &str) {
         let slot = if self.templates.len() < MAX_TEMPLATES {
             self.templates.push(Template::default());
             self.templates.len() - 1
@@ -236,16 +239,14 @@ impl Reader {
             self.last.map_or(0, |last| (last + 1) % MAX_TEMPLATES)
         };
         self.serial += 1;
-        let template = &mut self.templates[slot];
-        template.text.clear();
-        template.text.push_str(text);
-        template.document.copy_from(&self.document);
-        template.gaps.clear();
-        template.id = self.serial;
-        template.serial = self.serial;
+        self.templates[slot] = Template {
+            text: text.into(),
+            values: self.document.pack(),
+            gaps: Box::default(),
+            serial: self.serial,
+        };
         self.last = Some(slot);
         self.repeating = true;
-        Learned { slot, template: self.serial }
     }
 
     /// Finds a template that the text fits if it has more gaps.
@@ -271,8 +272,7 @@ impl Reader {
     fn fitted(&mut self, slot: usize, len: usize) -> Fit {
         let repeats = self.last.replace(slot) == Some(slot) && self.repeating;
         self.repeating = true;
-        let Template { id, serial, .. } = self.templates[slot];
-        Fit { slot, template: id, serial, repeats, len }
+        Fit { slot, serial: self.templates[slot].serial, repeats, len }
     }
 }
 
@@ -307,7 +307,7 @@ impl Template {
     }
 
     /// The gaps that it takes for a text to fit, if it differs in scalars alone.
-    fn gaps_for(&self, new: &[u8]) -> Option<Vec<Gap>> {
+    fn gaps_for(&self, new: &[u8]) -> Option<Box<[Gap]>> {
         let old = self.text.as_bytes();
         let mut known = self.gaps.iter().peekable();
         let (mut gaps, mut count) = ([Gap::default(); MAX_GAPS], 0);
@@ -320,7 +320,7 @@ impl Template {
             } else if let Some(&&gap) = known.peek() {
                 gap
             } else {
-                return (at + equal == new.len()).then(|| gaps[..count].to_vec());
+                return (at + equal == new.len()).then(|| gaps[..count].into());
             };
             let start = gap.start as usize;
             if start < from || count == MAX_GAPS {
@@ -344,9 +344,8 @@ impl Template {
     /// The scalar in which, or right behind which, a place of the text is. A string has the place between its
     /// quotes or at the closing one; a number also at the byte behind it, where it might go on.
     fn gap_at(&self, at: usize) -> Option<Gap> {
-        let text = self.text.as_bytes();
-        let (node, start, end) = self.document.scalar_at(at, text)?;
-        let is_string = self.document.kind_at(node, text) == Kind::String;
+        let (node, kind, start, end) = self.values.scalar_at(at, self.text.as_bytes())?;
+        let is_string = kind == Kind::String;
         let quote = usize::from(is_string);
         Some(Gap {
             node: position(node),
@@ -390,14 +389,8 @@ impl<'a> Alike<'a> {
 
     /// The values that change, as numbers of nodes, in order.
     #[must_use]
-    pub fn gaps(&self) -> impl ExactSizeIterator<Item = usize> + 'a {
+    pub fn gaps(&self) -> impl ExactSizeIterator<Item = usize> + use<'a> {
         self.template.gaps.iter().map(|gap| gap.node as usize)
-    }
-
-    /// The template's own text, as a value: what stands outside the gaps is the same in this text.
-    #[must_use]
-    pub fn template(&self) -> Value<'a> {
-        self.template.document.root(&self.template.text)
     }
 
     /// The text of a string in a gap, decoded. The gap is given by its place among the gaps.

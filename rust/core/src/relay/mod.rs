@@ -68,7 +68,7 @@ impl Observer {
     }
 
     fn error(&self) -> Option<&ProviderError> {
-        self.message().error.as_ref()
+        self.message().error.as_deref()
     }
 }
 

@@ -5,7 +5,7 @@
 
 use crate::LimitExceeded;
 use crate::chat::{Accumulator, Limits, OverLimit, ProviderError};
-use crate::json::Document;
+use crate::json::{Document, Fit, Value};
 use crate::sse::DataEvent;
 use crate::stream::{ChunkParser, Lone, Step};
 
@@ -32,14 +32,10 @@ pub enum StreamEnd {
 pub struct ChatReader {
     chunks: ChunkParser,
     accumulator: Accumulator,
-    limits: Limits,
-    merge_choices: bool,
-    /// For chunks that come by another way, and for the arguments of tool calls.
-    document: Document,
     /// How many chunks came by another way.
     added: u64,
     end: Option<StreamEnd>,
-    exceeded: Option<LimitExceeded>,
+    exceeded: Option<Box<LimitExceeded>>,
 }
 
 impl ChatReader {
@@ -49,9 +45,6 @@ impl ChatReader {
         Self {
             chunks: ChunkParser::new(max_event_size, sentinel),
             accumulator: Accumulator::new(limits, merge_choices),
-            limits,
-            merge_choices,
-            document: Document::default(),
             added: 0,
             end: None,
             exceeded: None,
@@ -110,15 +103,16 @@ impl ChatReader {
         &'p mut self,
         rest: &mut &'c [u8],
     ) -> Result<Option<Step<'p>>, LimitExceeded> {
-        if let Some(exceeded) = self.exceeded {
-            return Err(exceeded);
+        if let Some(exceeded) = self.exceeded.as_deref() {
+            return Err(*exceeded);
         }
-        let step = self.chunks.next_step(rest).inspect_err(|&exceeded| self.exceeded = Some(exceeded))?;
+        let step =
+            self.chunks.next_step(rest).inspect_err(|&exceeded| self.exceeded = Some(exceeded.into()))?;
         if let Some(Step::Malformed(malformed)) = step
             && malformed.event == "error"
         {
             let text = String::from_utf8_lossy(malformed.data);
-            self.accumulator.error.get_or_insert_with(|| ProviderError::of_text(&text));
+            self.accumulator.error.get_or_insert_with(|| ProviderError::of_text(&text).into());
         }
         if let Some(Step::Chunk(chunk)) = step {
             let added = self.accumulator.add(chunk.event, chunk.value);
@@ -133,13 +127,14 @@ impl ChatReader {
     ///
     /// The message went over a limit.
     pub fn add(&mut self, text: &str) -> Result<bool, LimitExceeded> {
-        if let Some(exceeded) = self.exceeded {
-            return Err(exceeded);
+        if let Some(exceeded) = self.exceeded.as_deref() {
+            return Err(*exceeded);
         }
-        let valid = self.document.read(text).is_ok();
+        let mut document = Document::default();
+        let valid = document.read(text).is_ok();
         if valid {
             self.added += 1;
-            let added = self.accumulator.add("", self.document.root(text));
+            let added = self.accumulator.add("", document.root(text));
             added.map_err(|over| remember(&mut self.exceeded, over, 0, 0))?;
         }
         Ok(valid)
@@ -152,8 +147,8 @@ impl ChatReader {
     ///
     /// As for [`feed`](Self::feed).
     pub fn close(&mut self) -> Result<Option<String>, LimitExceeded> {
-        if let Some(exceeded) = self.exceeded {
-            return Err(exceeded);
+        if let Some(exceeded) = self.exceeded.as_deref() {
+            return Err(*exceeded);
         }
         if self.end.is_some() {
             return Ok(None);
@@ -168,7 +163,7 @@ impl ChatReader {
         if self.accumulator.error.is_none()
             && let Some(body) = self.chunks.body()
         {
-            self.accumulator.error = ProviderError::find(body.event, body.value);
+            self.accumulator.error = ProviderError::find(body.event, body.value).map(Box::new);
         }
         self.end = Some(self.verdict());
         Ok(last)
@@ -192,15 +187,21 @@ impl ChatReader {
         &self.chunks
     }
 
+    /// As [`ChunkParser::template`].
+    pub fn template(&mut self, fit: Fit) -> Option<Value<'_>> {
+        self.chunks.template(fit)
+    }
+
     /// The tool calls that are finished and have not been given out by this method before, each as the index
     /// of its choice and its place among the choice's calls. With `final_only`, none before the end.
     pub fn finished_tool_calls(&mut self, final_only: bool) -> Vec<(u64, usize)> {
         let ended = self.end().is_some();
         let mut finished = Vec::new();
         if ended || !final_only {
+            let mut document = Document::default();
             for (index, choice) in self.accumulator.choices_mut() {
                 let reason = choice.finish_reason.is_some();
-                let places = choice.tool_calls.finished(ended, reason, &mut self.document);
+                let places = choice.tool_calls.finished(ended, reason, &mut document);
                 finished.extend(places.into_iter().map(|place| (index, place)));
             }
         }
@@ -210,7 +211,7 @@ impl ChatReader {
     /// Begins anew, with the same limits and sentinel.
     pub fn reset(&mut self) {
         self.chunks.reset();
-        self.accumulator = Accumulator::new(self.limits, self.merge_choices);
+        self.accumulator = self.accumulator.renewed();
         self.added = 0;
         self.end = None;
         self.exceeded = None;
@@ -246,6 +247,13 @@ fn add_in_full(to: &mut Accumulator, chunks: &mut ChunkParser, lone: &Lone<'_>) 
     Ok(())
 }
 
-fn remember(held: &mut Option<LimitExceeded>, over: OverLimit, number: u64, offset: u64) -> LimitExceeded {
-    *held.insert(LimitExceeded { limit: over.limit, value: over.value, event_number: number, offset })
+fn remember(
+    held: &mut Option<Box<LimitExceeded>>,
+    over: OverLimit,
+    number: u64,
+    offset: u64,
+) -> LimitExceeded {
+    let exceeded = LimitExceeded { limit: over.limit, value: over.value, event_number: number, offset };
+    *held = Some(exceeded.into());
+    exceeded
 }

@@ -8,15 +8,12 @@
 //! that name, which is taken for an event of type "error".
 
 use crate::LimitExceeded;
-use crate::json::{Alike, Document, Learned, Read, Reader, Value};
+use crate::json::{Alike, Document, Fit, Read, Reader, Value};
 use crate::sse::{DataEvent, Event, EventParser};
 use crate::stream::data::{Data, DataParser, Sort, sort};
 
 /// An error document longer than this is not waited for.
 const MAX_BODY: usize = 64 * 1024;
-
-/// Up to this size memory is kept from event to event.
-const KEPT_CAPACITY: usize = 2 * 1024;
 
 /// A chunk, or what came in the place of one.
 #[derive(Clone, Copy, Debug)]
@@ -49,8 +46,6 @@ pub struct Chunk<'p> {
     pub text: &'p str,
     /// The text as a value.
     pub value: Value<'p>,
-    /// If it became a template: which.
-    pub learned: Option<Learned>,
     /// Which event of the stream it came in, counted from 1.
     pub number: u64,
     /// Where in the stream that event begins, in bytes.
@@ -73,7 +68,9 @@ pub struct Malformed<'p> {
 /// Lines of an event that as a whole is no JSON, to be looked at one by one.
 #[derive(Debug)]
 struct Lines {
-    text: String,
+    text: Box<str>,
+    /// The type of their event, until the first of them is looked at.
+    event: Box<str>,
     at: usize,
     number: u64,
     offset: u64,
@@ -84,16 +81,16 @@ struct Lines {
 pub struct ChunkParser {
     data: DataParser,
     sentinel: Option<Box<str>>,
-    reader: Reader,
-    /// For what does not come as an event of its own.
-    document: Document,
+    /// None until the first payload.
+    reader: Option<Box<Reader>>,
+    /// For what does not come as an event of its own. Few streams have any such thing, so what is for it is kept
+    /// only as long as it is needed.
+    document: Option<Box<Document>>,
     /// A payload that was no valid UTF-8, or one of the lines.
-    text: String,
-    /// The type of the event at hand, where it was no valid UTF-8.
-    event: String,
-    /// The type of the event that the lines are of.
-    line_event: String,
-    lines: Option<Lines>,
+    text: Box<str>,
+    /// The type of the event at hand, where that was no valid UTF-8, or of the event that the lines are of.
+    event: Box<str>,
+    lines: Option<Box<Lines>>,
     /// The body so far, as long as it may be a JSON document.
     body: Option<Vec<u8>>,
     malformed: u64,
@@ -107,11 +104,10 @@ impl ChunkParser {
         Self {
             data: DataParser::of(EventParser::new(max_event_size, b"").with_error_field(), sentinel),
             sentinel: sentinel.map(Into::into),
-            reader: Reader::default(),
-            document: Document::default(),
-            text: String::new(),
-            event: String::new(),
-            line_event: String::new(),
+            reader: None,
+            document: None,
+            text: Box::default(),
+            event: Box::default(),
             lines: None,
             body: Some(Vec::new()),
             malformed: 0,
@@ -140,7 +136,8 @@ impl ChunkParser {
             return None;
         }
         let start = self.data.peek_object(rest)?;
-        let fit = self.reader.fit(&rest[start..]).and_then(|fit| {
+        let fit = self.reader.as_mut().and_then(|reader| {
+            let fit = reader.fit(&rest[start..])?;
             let block_len = self.data.events().block_len(rest, start, fit.len)?;
             Some((Read::Like(fit), fit.len, block_len))
         });
@@ -161,7 +158,7 @@ impl ChunkParser {
         let len = EventParser::data_len(rest, start)?;
         let block_len = self.data.events().block_len(rest, start, len)?;
         let text = std::str::from_utf8(&rest[start..start + len]).ok()?;
-        let read = self.reader.read_unlike(text).ok()?;
+        let read = self.reader.get_or_insert_default().read_unlike(text).ok()?;
         Some((read, len, block_len))
     }
 
@@ -170,13 +167,20 @@ impl ChunkParser {
     #[must_use]
     pub fn alike<'a>(&'a self, lone: &Lone<'a>) -> Option<Alike<'a>> {
         let Read::Like(fit) = lone.read else { return None };
-        Some(self.reader.alike(fit, lone.event.data))
+        Some(self.reader.as_ref()?.alike(fit, lone.event.data))
+    }
+
+    /// The text of which a template was made, as a value. None if there is no template.
+    pub fn template(&mut self, fit: Fit) -> Option<Value<'_>> {
+        let reader = self.reader.as_mut()?;
+        reader.unpack(fit);
+        Some(reader.template(fit))
     }
 
     /// Makes sure that [`value`](Self::value) has all values of a lone chunk.
     pub fn expand(&mut self, lone: &Lone<'_>) {
-        if let Read::Like(fit) = lone.read {
-            self.reader.expand(fit);
+        if let (Read::Like(fit), Some(reader)) = (lone.read, &mut self.reader) {
+            reader.expand(fit);
         }
     }
 
@@ -184,7 +188,7 @@ impl ChunkParser {
     /// cannot be.
     #[must_use]
     pub fn value<'a>(&'a self, lone: &Lone<'a>) -> Option<Value<'a>> {
-        Some(self.reader.document().root(std::str::from_utf8(lone.event.data).ok()?))
+        Some(self.reader.as_ref()?.document().root(std::str::from_utf8(lone.event.data).ok()?))
     }
 
     /// Takes bytes off `rest` until there is a step to tell. None when `rest` is used up.
@@ -205,33 +209,22 @@ impl ChunkParser {
             None => return Ok(None),
         };
         self.payloads += 1;
-        for held in [&mut self.text, &mut self.event, &mut self.line_event] {
-            if held.capacity() > KEPT_CAPACITY {
-                *held = String::new();
-            }
-        }
-        if self.document.capacity() > KEPT_CAPACITY {
-            self.document.shrink();
-        }
+        self.document = None;
         let name = decode(event.event, &mut self.event);
         let text = decode(event.data, &mut self.text);
         let Event { data, number, offset, .. } = event;
-        if let Ok(read) = self.reader.read(text) {
-            let learned = match read {
-                Read::Parsed(learned) => learned,
-                Read::Like(fit) => {
-                    self.reader.expand(fit);
-                    None
-                }
-            };
-            let value = self.reader.document().root(text);
-            let chunk = Chunk { event: name, data, text, value, learned, number, offset };
+        let reader = self.reader.get_or_insert_default();
+        if let Ok(read) = reader.read(text) {
+            if let Read::Like(fit) = read {
+                reader.expand(fit);
+            }
+            let value = reader.document().root(text);
+            let chunk = Chunk { event: name, data, text, value, number, offset };
             return Ok(Some(Step::Chunk(chunk)));
         }
-        if has_whole_line(text, self.sentinel.as_deref(), &mut self.document) {
-            let (text, event) = (text.to_owned(), name.to_owned());
-            self.line_event = event;
-            self.lines = Some(Lines { text, at: 0, number, offset });
+        if has_whole_line(text, self.sentinel.as_deref()) {
+            let (text, event) = (text.into(), name.into());
+            self.lines = Some(Box::new(Lines { text, event, at: 0, number, offset }));
             return Ok(Some(Step::Nothing));
         }
         self.malformed += 1;
@@ -240,32 +233,34 @@ impl ChunkParser {
 
     /// At the end of the stream: an unterminated last event, if it is a whole JSON object.
     pub fn close(&mut self) -> Option<Chunk<'_>> {
-        let text = decode(self.data.close()?, &mut self.text).to_owned();
-        self.document.read(&text).ok()?;
+        let text: Box<str> = String::from_utf8_lossy(self.data.close()?).into();
+        let document = self.document.get_or_insert_default();
+        document.read(&text).ok()?;
         self.text = text;
-        self.event = String::from_utf8_lossy(self.data.events().event_type()).into_owned();
+        self.event = String::from_utf8_lossy(self.data.events().event_type()).into();
         self.data.take_incomplete();
         self.payloads += 1;
-        let value = self.document.root(&self.text);
+        let value = document.root(&self.text);
         let (number, offset) = (self.data.events().events(), self.data.events().bytes());
         let (event, text) = (&*self.event, &*self.text);
-        Some(Chunk { event, data: text.as_bytes(), text, value, learned: None, number, offset })
+        Some(Chunk { event, data: text.as_bytes(), text, value, number, offset })
     }
 
     /// The body as one JSON document, if it is no event stream but that.
     pub fn body(&mut self) -> Option<Chunk<'_>> {
         let body = self.body.take().filter(|_| !self.data.events().is_recognised())?;
-        self.text = String::from_utf8_lossy(&body).into_owned();
+        self.text = String::from_utf8_lossy(&body).into();
         let text = self.text.trim_start_matches('\u{feff}').trim();
-        self.document.read(text).ok()?;
-        let value = self.document.root(text);
-        Some(Chunk { event: "", data: text.as_bytes(), text, value, learned: None, number: 0, offset: 0 })
+        let document = self.document.get_or_insert_default();
+        document.read(text).ok()?;
+        let value = document.root(text);
+        Some(Chunk { event: "", data: text.as_bytes(), text, value, number: 0, offset: 0 })
     }
 
     /// Begins anew, with the same limit and sentinel.
     pub fn reset(&mut self) {
         self.data.reset();
-        self.reader = Reader::default();
+        self.reader = None;
         self.lines = None;
         self.body = Some(Vec::new());
         self.malformed = 0;
@@ -291,15 +286,16 @@ impl ChunkParser {
     }
 
     fn next_line(&mut self) -> Step<'_> {
-        let Some(lines) = &mut self.lines else { return Step::Nothing };
-        let rest = &lines.text[lines.at..];
-        let line = rest.split('\n').next().unwrap_or_default();
-        self.text.clear();
-        self.text.push_str(line);
+        let Some(mut lines) = self.lines.take() else { return Step::Nothing };
+        let line = lines.text[lines.at..].split('\n').next().unwrap_or_default();
+        self.text = line.into();
+        if lines.at == 0 {
+            self.event = std::mem::take(&mut lines.event);
+        }
         let (number, offset) = (lines.number, lines.offset);
         lines.at += line.len() + 1;
-        if lines.at >= lines.text.len() {
-            self.lines = None;
+        if lines.at < lines.text.len() {
+            self.lines = Some(lines);
         }
         match self.data.sort(self.text.as_bytes()) {
             Sort::Payload => {}
@@ -309,11 +305,12 @@ impl ChunkParser {
                 return Step::Nothing;
             }
         }
-        if self.document.read(&self.text).is_ok() {
-            let value = self.document.root(&self.text);
-            let (event, text) = (&*self.line_event, &*self.text);
+        let document = self.document.get_or_insert_default();
+        if document.read(&self.text).is_ok() {
+            let value = document.root(&self.text);
+            let (event, text) = (&*self.event, &*self.text);
             let data = text.as_bytes();
-            return Step::Chunk(Chunk { event, data, text, value, learned: None, number, offset });
+            return Step::Chunk(Chunk { event, data, text, value, number, offset });
         }
         self.malformed += 1;
         // A cut line is a chunk's; the error, if the type tells of one, is in a line that is whole.
@@ -322,17 +319,18 @@ impl ChunkParser {
 }
 
 /// Decodes UTF-8 into `held` only where a sequence is invalid, which becomes U+FFFD.
-fn decode<'a>(bytes: &'a [u8], held: &'a mut String) -> &'a str {
+fn decode<'a>(bytes: &'a [u8], held: &'a mut Box<str>) -> &'a str {
     if let Ok(text) = std::str::from_utf8(bytes) {
         return text;
     }
-    *held = String::from_utf8_lossy(bytes).into_owned();
+    *held = String::from_utf8_lossy(bytes).into();
     held
 }
 
 /// Whether one of several lines is a JSON object by itself, or the sentinel.
-fn has_whole_line(text: &str, sentinel: Option<&str>, document: &mut Document) -> bool {
+fn has_whole_line(text: &str, sentinel: Option<&str>) -> bool {
     let mut lines = text.split('\n');
+    let mut document = Document::default();
     text.contains('\n')
         && lines.any(|line| match sort(line.as_bytes(), sentinel) {
             Sort::Payload => line.trim_start().starts_with('{') && document.read(line).is_ok(),

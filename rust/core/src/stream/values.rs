@@ -1,7 +1,7 @@
 //! The JSON texts of events for readers who decode them by other means, ahead of those means where they can be.
 
 use crate::LimitExceeded;
-use crate::json::{Alike, Read, Reader};
+use crate::json::{Alike, Fit, Read, Reader, Value};
 use crate::sse::EventParser;
 use crate::stream::Lone;
 use crate::stream::data::{Data, DataParser};
@@ -11,14 +11,14 @@ use crate::stream::data::{Data, DataParser};
 pub struct ValueParser {
     data: DataParser,
     /// None if the reader has no use for likeness.
-    reader: Option<Reader>,
+    reader: Option<Box<Reader>>,
 }
 
 impl ValueParser {
     /// A parser of a new stream. `compares`: whether texts are to be compared with earlier ones at all.
     #[must_use]
     pub fn new(max_event_size: usize, sentinel: Option<&str>, compares: bool) -> Self {
-        Self { data: DataParser::new(max_event_size, sentinel), reader: compares.then(Reader::default) }
+        Self { data: DataParser::new(max_event_size, sentinel), reader: compares.then(Box::default) }
     }
 
     /// Takes the next event off `rest`, if its data is a JSON object like an earlier one, and the event is a block of
@@ -53,6 +53,13 @@ impl ValueParser {
         Some(self.reader.as_ref()?.alike(fit, lone.event.data))
     }
 
+    /// The text of which a template was made, as a value. None if no texts are compared.
+    pub fn template(&mut self, fit: Fit) -> Option<Value<'_>> {
+        let reader = self.reader.as_mut()?;
+        reader.unpack(fit);
+        Some(reader.template(fit))
+    }
+
     /// As [`DataParser::next_data`].
     ///
     /// # Errors
@@ -78,7 +85,7 @@ impl ValueParser {
     /// Begins anew, with the same limit and sentinel.
     pub fn reset(&mut self) {
         self.data.reset();
-        self.reader = self.reader.is_some().then(Reader::default);
+        self.reader = self.reader.is_some().then(Box::default);
     }
 
     /// The parser below, for its counters and the sentinel.
