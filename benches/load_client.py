@@ -165,7 +165,7 @@ def _accounted(stream: _Stream, way: Way, events: int) -> list[int]:
     load_streams.assert_kept(way.keeps, int(found[1]), events, body)
     # An event came with the network chunk that has its last byte.
     offsets = list(accumulate(len(data) for _, data in stream.came))
-    sent = load_streams.sent(body)[:events]
+    sent = load_streams.sent(body)
     came = [stream.came[bisect_left(offsets, end)][0] for end in _event_ends(body, ends)[:events]]
     return [after - before for before, after in zip(sent, came, strict=True)]
 

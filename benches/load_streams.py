@@ -1,8 +1,9 @@
 """The streams of the load bench: what the upstream sends, and whether a gateway sent all of it on.
 
-Each event says when it was written, in nanoseconds of the machine's monotonic clock, which all processes
-share; and which it is of which stream, so that none can be lost, doubled or mixed up unnoticed. A stream ends
-as OpenAI ends one whose client asked for usage: a finish reason, a chunk with the usage alone, the sentinel.
+The text of each event says which it is of which stream, so that none can be lost, doubled or mixed up
+unnoticed; and when it was written, in nanoseconds of the machine's monotonic clock, which is the same for all
+processes. Apart from that it is an event of OpenAI's, and a stream ends as one does whose client asked for
+usage: a finish reason, a chunk with the usage alone, the sentinel.
 """
 
 import json
@@ -18,13 +19,11 @@ DONE = b"data: [DONE]\n\n"
 _HEAD = (
     '"object":"chat.completion.chunk","created":1773323480,"model":"%s","system_fingerprint":"fp_6e6ff3688b"'
 )
-_EVENT = 'data: {"id":"chatcmpl-%012d","sent":%d,' + _HEAD % MODEL
-# Without the time: with a field that nobody knows it would not be the usage alone.
-_BILL = 'data: {"id":"chatcmpl-%012d",' + _HEAD % MODEL
+_EVENT = 'data: {"id":"chatcmpl-%012d",' + _HEAD % MODEL
 _CHOICE = ',"choices":[{"index":0,"delta":%s,"logprobs":null,"finish_reason":%s}],"usage":null'
 _PADDED = _CHOICE + ',"obfuscation":"%s"}\n\n'
 _USAGE = ',"choices":[],"usage":{"prompt_tokens":12,"completion_tokens":%d,"total_tokens":%d}}\n\n'
-_SENT = re.compile(rb'"sent": ?(\d+)')
+_SENT = re.compile(rb'"content": ?" w\d+\.\d+\.(\d+)"')
 
 
 class Keeps(Enum):
@@ -37,25 +36,25 @@ class Keeps(Enum):
 
 def event(stream: int, number: int, sent: int) -> bytes:
     """Write an event of a stream that has text."""
-    delta = f'{{"content":" w{stream}.{number}"}}'
-    return (_EVENT % (stream, sent) + _PADDED % (delta, "null", "x" * (1 + number % 7))).encode()
+    delta = f'{{"content":" w{stream}.{number}.{sent}"}}'
+    return (_EVENT % stream + _PADDED % (delta, "null", "x" * (1 + number % 7))).encode()
 
 
-def tail(stream: int, events: int, sent: int) -> list[bytes]:
+def tail(stream: int, events: int) -> list[bytes]:
     """Write the events that end a stream."""
-    finish = _EVENT % (stream, sent) + _PADDED % ("{}", '"stop"', "")
-    usage = _BILL % stream + _USAGE % (events, events + 12)
+    finish = _EVENT % stream + _PADDED % ("{}", '"stop"', "")
+    usage = _EVENT % stream + _USAGE % (events, events + 12)
     return [finish.encode(), usage.encode(), DONE]
 
 
-def whole(stream: int, events: int, sent: list[int]) -> bytes:
-    """Write a whole stream, given when each of its events was written, the finish reason last."""
-    texts = [event(stream, number, sent[number]) for number in range(events)]
-    return b"".join([*texts, *tail(stream, events, sent[events])])
+def whole(stream: int, sent: list[int]) -> bytes:
+    """Write a whole stream, given when each of its events with text was written."""
+    texts = [event(stream, number, time) for number, time in enumerate(sent)]
+    return b"".join([*texts, *tail(stream, len(sent))])
 
 
 def sent(body: bytes) -> list[int]:
-    """Read when the events of a body were written."""
+    """Read when the events of a body with text were written."""
     return [int(value) for value in _SENT.findall(body)]
 
 
@@ -66,8 +65,8 @@ def assert_kept(keeps: Keeps, stream: int, events: int, body: bytes) -> None:
         AssertionError: something was lost, changed, doubled or put in.
     """
     times = sent(body)
-    assert len(times) == events + 1, f"stream {stream}: {len(times)} events of {events + 1}"
-    original = whole(stream, events, times)
+    assert len(times) == events, f"stream {stream}: {len(times)} events of {events}"
+    original = whole(stream, times)
     if keeps is Keeps.BYTES:
         assert body == original, f"stream {stream}: the bytes differ"
         return

@@ -81,7 +81,7 @@ class Upstream(asyncio.Protocol):
 
     def _begin(self, start: float, count: int, gap: float) -> None:
         if self._next == self._events:
-            ends = load_streams.tail(self._stream, self._events, time.monotonic_ns())
+            ends = load_streams.tail(self._stream, self._events)
             self._transport.write(b"".join(map(_chunk, ends)) + b"0\r\n\r\n")
             return
         self._until = self._next + count
