@@ -28,7 +28,7 @@ run: build ## replay the recorded cassettes
 .PHONY: gateway
 gateway: build ## run the example gateway in front of a stand-in for a provider, until Ctrl-C
 	@$(BIN)/deltawire serve tests/cassettes --port 8000 --pace 0.05 & standin=$$!; \
-	trap 'kill $$standin; wait $$standin' EXIT; trap : INT; \
+	trap 'kill $$standin 2>/dev/null; wait' EXIT; trap : INT; \
 	echo "Try it:"; \
 	echo "  curl -N http://127.0.0.1:8080/v1/chat/completions -H 'Authorization: Bearer sk-example-alice-key' \\"; \
 	echo "    -d '{\"model\": \"weather\", \"messages\": [], \"stream\": true}'"; \

@@ -39,7 +39,7 @@ from benches.load_gateways import OPENAI, PROXY, RELAY, RULES, SSE, WAYS
 STREAMS = (1, 100, 1000)
 PASSES = 2
 FLAT_EVENTS = 2_000
-FLAT_ROUNDS = 32
+FLAT_ROUNDS = 24
 SLOW = 4
 """In one of so many rounds flat out those take part that re-serialise."""
 PACED_RATE = 800
