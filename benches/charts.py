@@ -231,33 +231,37 @@ def fairness(results: Results, folder: Path) -> None:
 
 
 def load(results: Results, folder: Path) -> None:
-    """Draw what each gateway adds to passing bytes on, with what bounds it."""
-    rows = [row for row in results.load["rows"] if any(row["added_us"].values())]
-    panels = list(dict.fromkeys((row["pace"], row["streams"]) for row in rows))
-    paces = list(dict.fromkeys(pace for pace, _ in panels))
-    columns = len(panels) // len(paces)
+    """Draw what each gateway adds to passing bytes on, as fast as they go, with what bounds it."""
+    rows = [
+        row for row in results.load["rows"] if row["pace"] == "flat out" and any(row["added_us"].values())
+    ]
+    numbers = list(dict.fromkeys(row["streams"] for row in rows))
     figure, all_axes = plt.subplots(
-        len(paces), columns, figsize=(9, 1.9 * len(paces) + 0.4), sharex=True, sharey=True, squeeze=False
+        1, len(numbers), figsize=(9, 2.1), sharex=True, sharey=True, squeeze=False
     )
-    for axes, (pace, streams) in zip(all_axes.flat, panels, strict=True):
-        own = [row for row in rows if (row["pace"], row["streams"]) == (pace, streams)][::-1]
-        values = [row["added_us"]["median"] for row in own]
-        bounds = [[row["added_us"][key] for row in own] for key in ("low", "high")]
+    for axes, streams in zip(all_axes[0], numbers, strict=True):
+        own = [row for row in rows if row["streams"] == streams][::-1]
+        values, lows, highs = ([row["added_us"][key] for row in own] for key in ("median", "low", "high"))
         colours = [OURS if row["way"].startswith("deltawire") else PEER for row in own]
         axes.barh(range(len(own)), values, color=colours, height=0.7)
-        axes.hlines(range(len(own)), *bounds, color=INK, lw=0.9)
-        for place, (value, high) in enumerate(zip(values, bounds[1], strict=True)):
+        axes.hlines(range(len(own)), lows, highs, color=INK, lw=0.9)
+        for place, (value, high) in enumerate(zip(values, highs, strict=True)):
             axes.annotate(
-                f"{value:.1f}", (max(value, high), place), (4, 0), textcoords="offset points", va="center"
+                f"{value:.1f}",
+                (max(value, high), place),
+                (4, 0),
+                textcoords="offset points",
+                va="center",
+                size=8.5,
             )
         axes.set_yticks(range(len(own)), [row["way"] for row in own])
         axes.axvline(0, color=INK, lw=0.8)
-        axes.set_title(f"{streams:,} stream{'s' * (streams > 1)}, {pace}")
-        axes.tick_params(axis="y", length=0)
-    most = max(row["added_us"]["high"] for row in rows)
-    all_axes[0, 0].set_xlim(min(0, *(row["added_us"]["low"] for row in rows)), most * 1.25)
-    for axes in all_axes[-1]:
+        axes.set_title(f"{streams:,} stream{'s' * (streams > 1)}")
         axes.set_xlabel("us of CPU added an event")
+        axes.tick_params(axis="y", length=0)
+    all_axes[0, 0].set_xlim(
+        min(0, *(row["added_us"]["low"] for row in rows)), max(row["added_us"]["high"] for row in rows) * 1.25
+    )
     figure.tight_layout()
     _save(figure, folder / "bench-load.svg")
 
