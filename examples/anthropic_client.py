@@ -1,6 +1,11 @@
-"""Stream a message through the anthropic client, decoded by deltawire.
+"""A message through the anthropic client, decoded by deltawire.
 
-ANTHROPIC_API_KEY=... python examples/anthropic_client.py https://api.anthropic.com
+    ANTHROPIC_API_KEY=... python examples/anthropic_client.py http://127.0.0.1:8000/v1
+
+prints, when the model answers so:
+
+    Let me look.
+    end_turn, 7 tokens
 """
 
 import sys
@@ -10,18 +15,21 @@ from anthropic import Anthropic, APIError
 from deltawire.compat.openai import accelerate
 
 
-def chat(base_url: str) -> None:
+def chat(url: str) -> None:
+    # This client puts the /v1 behind its base URL by itself.
+    client = accelerate(Anthropic(base_url=url.removesuffix("/v1")))
     with (
-        accelerate(Anthropic(base_url=base_url)) as client,
+        client,
         client.messages.stream(
-            model="claude-opus-5",
+            model="any",
             max_tokens=200,
-            messages=[{"role": "user", "content": "Say hello."}],
+            messages=[{"role": "user", "content": "What is the weather in Rome?"}],
         ) as stream,
     ):
         for text in stream.text_stream:
-            print(text, end="")
-        print(f"\n{stream.get_final_message().usage.output_tokens}")
+            print(text, end="", flush=True)
+        message = stream.get_final_message()
+    print(f"\n{message.stop_reason}, {message.usage.output_tokens} tokens")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,11 @@
-"""Read events with the API of httpx-sse, blocking and async, and go on after a broken connection.
+"""Two chats with the API of httpx-sse, blocking and async.
 
-python examples/httpx_sse_events.py http://127.0.0.1:8000/events
+    python examples/httpx_sse_events.py http://127.0.0.1:8000/v1
+
+prints, when the model answers so:
+
+    Let me look.
+    7 events of type 'message', the last one is [DONE]
 """
 
 import asyncio
@@ -10,30 +15,41 @@ import httpx
 
 from deltawire.compat.httpx_sse import SSEError, aconnect_sse, connect_sse
 
+REQUEST = {
+    "model": "any",
+    "messages": [{"role": "user", "content": "What is the weather in Rome?"}],
+    "stream": True,
+}
+TIMEOUT = httpx.Timeout(10.0, read=120.0)
 
-def read(url: str) -> str:
-    """Print the events, and return the last event ID."""
-    last_event_id = ""
-    with httpx.Client() as client, connect_sse(client, "GET", url) as source:
+
+def read(url: str) -> None:
+    with (
+        httpx.Client(base_url=url, timeout=TIMEOUT) as client,
+        connect_sse(client, "POST", "chat/completions", json=REQUEST) as source,
+    ):
         source.response.raise_for_status()
         for event in source.iter_sse():
-            print(event.event, event.data, event.retry)
-            last_event_id = event.id
-    return last_event_id
+            if event.data == "[DONE]":
+                break
+            for choice in event.json()["choices"]:
+                print(choice["delta"].get("content") or "", end="", flush=True)
+    print()
 
 
-async def read_async(url: str, last_event_id: str) -> None:
-    headers = {"Last-Event-ID": last_event_id}
+async def read_async(url: str) -> None:
     async with (
-        httpx.AsyncClient() as client,
-        aconnect_sse(client, "GET", url, headers=headers, strict=True) as source,
+        httpx.AsyncClient(base_url=url, timeout=TIMEOUT) as client,
+        aconnect_sse(client, "POST", "chat/completions", json=REQUEST, strict=True) as source,
     ):
-        async for event in source.aiter_sse():
-            print("async", event.event, event.data)
+        events = [event async for event in source.aiter_sse()]
+    types = {event.event for event in events}
+    print(f"{len(events)} events of type {'/'.join(map(repr, types))}, the last one is {events[-1].data}")
 
 
 if __name__ == "__main__":
     try:
-        asyncio.run(read_async(sys.argv[1], read(sys.argv[1])))
-    except (SSEError, httpx.TransportError) as error:
+        read(sys.argv[1])
+        asyncio.run(read_async(sys.argv[1]))
+    except (SSEError, httpx.HTTPError) as error:
         sys.exit(f"no events: {error}")

@@ -18,14 +18,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from deltawire import (
-    ChatCompletionChunk,
-    ChatStream,
-    DeltawireError,
-    UpstreamError,
-    encode_error,
-    encode_event,
-)
+from deltawire import ChatStream, DeltawireError, UpstreamError, encode_error, encode_event
 from deltawire.encoding import error_body
 
 # Nobody on the way is to keep or to collect the stream; the second is nginx's.
@@ -40,11 +33,9 @@ async def chat_completions(request: Request) -> Response:
             upstream = client.stream("POST", "chat/completions", json=body)
             stream = ChatStream(await stack.enter_async_context(upstream))
             await stack.enter_async_context(stream)
-            first = await anext(stream, None)
-            if stream.error is not None:
-                raise UpstreamError(stream.error)
+            await stream.prefetch()  # takes nothing, but raises what the first event says
             # Both stay open for the response, which closes them.
-            content = send(stream, first, stack.pop_all())
+            content = send(stream, stack.pop_all())
     except UpstreamError as error:
         # An error inside a stream has no status of its own; the stream had 200.
         status = error.status if error.status not in (None, 200) else 502
@@ -54,13 +45,9 @@ async def chat_completions(request: Request) -> Response:
     return StreamingResponse(content, media_type="text/event-stream", headers=HEADERS)
 
 
-async def send(
-    stream: ChatStream, first: ChatCompletionChunk | None, stack: AsyncExitStack
-) -> AsyncIterator[bytes]:
+async def send(stream: ChatStream, stack: AsyncExitStack) -> AsyncIterator[bytes]:
     async with stack:
         try:
-            if first is not None:
-                yield encode_event(first)
             async for chunk in stream:
                 # The error is told at the end, in the shape that clients know.
                 if not getattr(chunk, "error", None):

@@ -3,8 +3,8 @@
 An example is `python examples/NAME.py URL`, where URL is the base that a provider's client takes, with `/v1`
 at its end. Its docstring tells what it prints: the indented lines after a paragraph that begins with
 "prints". A new file is found by itself. One that prints nothing but serves is told in `SERVERS`, takes the
-port as its second argument, and has tests of its own here. The gateway takes a file in the place of the URL,
-and has its tests in test_gateway.py.
+port as its second argument, and has tests of its own here. Keys of a provider are in the environment.
+The gateway takes a file in the place of the URL, and has its tests in test_gateway.py.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ import pytest
 from chat_streams import DONE, calls, chunk, event, fragment, text
 from servers import Exchange, serve
 
-from deltawire import EventStream
+from deltawire import EventStream, encode_event
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -37,6 +37,13 @@ GUIDES = sorted(set((ROOT / "docs" / "guides").glob("*.md")) - {ROOT / "docs" / 
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
 SERVERS = {"serve_fastapi", "serve_starlette"}
 ELSEWHERE = {"gateway"}
+ENVIRONMENT = {
+    "NO_PROXY": "*",
+    "PYTHONUNBUFFERED": "1",
+    "OPENAI_API_KEY": "k",
+    "ANTHROPIC_API_KEY": "k",
+    "LITELLM_LOCAL_MODEL_COST_MAP": "True",  # or it is fetched over the network on import
+}
 
 USAGE = {"prompt_tokens": 12, "completion_tokens": 7, "total_tokens": 19}
 CHAT = [
@@ -47,27 +54,124 @@ CHAT = [
     event({"id": "c1", "created": 1, "model": "m", "choices": [], "usage": USAGE}),
     DONE,
 ]
-# What the server answers with, by the end of the path.
-ANSWERS = {b"/chat/completions": CHAT}
+OVERLOADED = event({"error": {"message": "overloaded", "code": 503}})
+MESSAGE: list[dict[str, Any]] = [
+    {
+        "type": "message_start",
+        "message": {
+            "id": "m1",
+            "type": "message",
+            "role": "assistant",
+            "model": "m",
+            "content": [],
+            "stop_reason": None,
+            "stop_sequence": None,
+            "usage": {"input_tokens": 12, "output_tokens": 1},
+        },
+    },
+    {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}},
+    {"type": "ping"},
+    *(
+        {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": content}}
+        for content in ("Let me ", "look.")
+    ),
+    {"type": "content_block_stop", "index": 0},
+    {
+        "type": "message_delta",
+        "delta": {"stop_reason": "end_turn", "stop_sequence": None},
+        "usage": {"output_tokens": 7},
+    },
+    {"type": "message_stop"},
+]
+# What the server answers with, by the path and the model.
+ANSWERS = {
+    ("/v1/chat/completions", "any"): CHAT,
+    ("/v1/chat/completions", "busy"): [OVERLOADED, DONE],
+    ("/v1/chat/completions", "stuck"): [text("Let me")],
+    ("/v1/messages", "any"): [encode_event(part, event=part["type"]) for part in MESSAGE],
+}
 
 
 def answer(exchange: Exchange) -> None:
-    path = exchange.request.split()[1]
-    (events,) = [events for end, events in ANSWERS.items() if path.endswith(end)]
-    assert json.loads(exchange.read_body())["stream"] is True
+    path = exchange.request.split()[1].decode()
+    body = json.loads(exchange.read_body())
+    assert body["stream"] is True
+    model = body["model"] if body.get("model") in ("busy", "stuck") else "any"
     exchange.head("close")
-    for data in events:
+    for data in ANSWERS[path, model]:
         exchange.send(data)
+    if model == "stuck":
+        exchange.wait_for_close()
+
+
+# What else a server may do.
+
+
+def refuse(exchange: Exchange) -> None:
+    exchange.read_body()
+    exchange.head("close", status=429, content_type="application/json")
+    exchange.send(b'{"error": {"message": "slow down", "code": "rate_limit"}}')
+
+
+def err_at_once(exchange: Exchange) -> None:
+    exchange.read_body()
+    exchange.head("close")
+    exchange.send(OVERLOADED + DONE)
+
+
+def show_a_page(exchange: Exchange) -> None:
+    exchange.read_body()
+    exchange.head("close", content_type="text/html")
+    exchange.send(b"<html>secret</html>")
+
+
+def err_later(exchange: Exchange) -> None:
+    exchange.read_body()
+    exchange.head("close")
+    exchange.send(text("a"))
+    exchange.wait()
+    exchange.send(OVERLOADED + DONE)
+
+
+def cut(exchange: Exchange) -> None:
+    exchange.read_body()
+    exchange.head("close")
+    exchange.send(text("a") + b'data: {"choi')
+
+
+def cut_at_once(exchange: Exchange) -> None:
+    exchange.read_body()
+    exchange.head("close")
+    exchange.send(b'data: {"choi')
+
+
+def reset(exchange: Exchange) -> None:
+    exchange.read_body()
+    exchange.head("chunked")
+    exchange.send(text("a"))
+    exchange.wait()
+    exchange.reset()
+
+
+def err_within(exchange: Exchange) -> None:
+    exchange.read_body()
+    exchange.head("close")
+    exchange.send(text("a") + OVERLOADED)
+
+
+# How an example is run.
 
 
 @contextmanager
 def start(example: Path, *args: str) -> Iterator[subprocess.Popen[str]]:
+    # Importing litellm warns of litellm.
+    options = [] if example.stem == "litellm_response" else ["-W", "error"]
     process = subprocess.Popen(
-        [sys.executable, "-W", "error", str(example), *args],
+        [sys.executable, *options, str(example), *args],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        env={**os.environ, "NO_PROXY": "*", "PYTHONUNBUFFERED": "1"},
+        env={**os.environ, **ENVIRONMENT},
     )
     with process:
         try:
@@ -90,11 +194,32 @@ def promised(example: Path) -> str:
     "example", [pytest.param(path, id=path.stem) for path in EXAMPLES if path.stem not in SERVERS | ELSEWHERE]
 )
 def test_an_example_prints_what_it_promises(example: Path) -> None:
+    if example.stem == "litellm_response":
+        pytest.importorskip("litellm", reason="LiteLLM is not installed: it held other packages back")
     with serve(answer) as server, start(example, f"{server.url}v1") as process:
         stdout, stderr = process.communicate(timeout=50)
     assert stderr == ""
     assert stdout == promised(example)
     assert process.returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "script", "told"),
+    [
+        ("chat_httpx", err_within, "the provider says: overloaded"),
+        ("openai_client", err_within, "the provider reported an error: overloaded"),
+        ("deadlines", refuse, "no model has answered"),
+        (
+            "httpx_sse_events",
+            show_a_page,
+            "no events: expected a response of type text/event-stream, got 'text/html'",
+        ),
+    ],
+)
+def test_an_example_tells_what_went_wrong(name: str, script: Callable[[Exchange], None], told: str) -> None:
+    with serve(script) as server, start(ROOT / "examples" / f"{name}.py", f"{server.url}v1") as process:
+        _, stderr = process.communicate(timeout=50)
+    assert (process.returncode, stderr) == (1, f"{told}\n")
 
 
 def test_every_example_stands_in_a_guide_and_every_guide_has_one() -> None:
@@ -150,52 +275,13 @@ def test_starlette_passes_a_chat_on_to_the_openai_client() -> None:
         assert body == b"".join(CHAT)
 
 
-def refuse(exchange: Exchange) -> None:
-    exchange.read_body()
-    exchange.head("close", status=429, content_type="application/json")
-    exchange.send(b'{"error": {"message": "slow down", "code": "rate_limit"}}')
-
-
-def err_at_once(exchange: Exchange) -> None:
-    exchange.read_body()
-    exchange.head("close")
-    exchange.send(event({"error": {"message": "overloaded", "code": 503}}) + DONE)
-
-
-def show_a_page(exchange: Exchange) -> None:
-    exchange.read_body()
-    exchange.head("close", content_type="text/html")
-    exchange.send(b"<html>secret</html>")
-
-
-def err_later(exchange: Exchange) -> None:
-    exchange.read_body()
-    exchange.head("close")
-    exchange.send(text("a"))
-    exchange.wait()
-    exchange.send(event({"error": {"message": "overloaded", "code": 503}}) + DONE)
-
-
-def cut(exchange: Exchange) -> None:
-    exchange.read_body()
-    exchange.head("close")
-    exchange.send(text("a") + b'data: {"choi')
-
-
-def reset(exchange: Exchange) -> None:
-    exchange.read_body()
-    exchange.head("chunked")
-    exchange.send(text("a"))
-    exchange.wait()
-    exchange.reset()
-
-
 @pytest.mark.parametrize(
     ("script", "status", "message"),
     [
         (refuse, 429, "slow down"),
         (err_at_once, 502, "overloaded"),
         (show_a_page, 502, "The provider answered with something else than an event stream."),
+        (cut_at_once, 502, "The provider's stream ended before the message was complete."),
     ],
 )
 def test_starlette_answers_an_error_before_the_first_chunk_with_a_status(

@@ -4,8 +4,9 @@
 //! dependencies point one way:
 //!
 //! - [`sse`] frames: lines, fields and events of the HTML standard. It knows no JSON.
-//! - [`stream`] tells what the data of an event is to a reader of JSON: a payload, the sentinel, nothing.
-//!
+//! - [`json`] reads a payload as a list of values, by its likeness to one before it where that will do.
+//! - [`chat`] adds the values of chunks up to a message. It knows no events.
+//! - [`stream`] joins them: what the data of an event is, what to do with broken ones, how the stream ended.
 //! - [`relay`] passes a chat stream on, and edits it by the places that [`json`] finds.
 //!
 //! Every parser is a push object. The caller hands it a chunk of the stream and asks for the next item until

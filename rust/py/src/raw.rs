@@ -18,6 +18,11 @@
 //! - A slot is written once, before any Python code can see the record; after that nothing changes.
 //! - It is not tracked by the collector. It holds what JSON holds, and tuples of str, so it is in no cycle that it
 //!   could be freed from: a list in it may be made to hold it by hand, and then both stay.
+//!
+//! **Items.** See [`items_class`].
+//!
+//! The functions that are `extern "C"` are for CPython to call, each by the slot that it stands in: with an object of
+//! that class, live, or at its end where it deallocates; attached to the interpreter; and nothing else calls them.
 
 use std::ffi::{CStr, c_int, c_void};
 use std::mem::{offset_of, size_of};
@@ -275,10 +280,6 @@ extern "C" fn clear_nothing(_: *mut ffi::PyObject) -> c_int {
 }
 
 /// The end of a record.
-///
-/// # Safety
-///
-/// For CPython to call, as `tp_dealloc`: with a record that nobody refers to any more.
 unsafe extern "C" fn dealloc(record: *mut ffi::PyObject) {
     // SAFETY: each pointer is null or an owned reference, and is given back once. The memory came from
     // `PyObject_Malloc`. The class is given back last, since it was taken by `PyObject_Init`.
@@ -369,17 +370,11 @@ pub fn items_class(py: Python<'_>) -> PyResult<Bound<'_, PyType>> {
     class(c"deltawire._native._Items", size_of::<Items>(), flags, &mut slots)
 }
 
-/// # Safety
-///
-/// For CPython to call, with a live object.
 unsafe extern "C" fn same(object: *mut ffi::PyObject) -> *mut ffi::PyObject {
     // SAFETY: the object is live.
     unsafe { ffi::Py_NewRef(object) }
 }
 
-/// # Safety
-///
-/// For CPython to call, with an instance of a class below `_Items`.
 unsafe extern "C" fn anext_of_items(object: *mut ffi::PyObject) -> *mut ffi::PyObject {
     // SAFETY:
     // - The object begins as `Items` does; `pending` is null or live, and is held while it runs, since it could be
@@ -426,9 +421,6 @@ unsafe fn new_ready(py: Python<'_>, item: *mut ffi::PyObject) -> *mut ffi::PyObj
     }
 }
 
-/// # Safety
-///
-/// For CPython to call, with a `Ready` and a place for the result.
 unsafe extern "C" fn send_to_ready(
     ready: *mut ffi::PyObject,
     _: *mut ffi::PyObject,
@@ -447,9 +439,6 @@ unsafe extern "C" fn send_to_ready(
     }
 }
 
-/// # Safety
-///
-/// For CPython to call, with a `Ready`.
 unsafe extern "C" fn next_of_ready(ready: *mut ffi::PyObject) -> *mut ffi::PyObject {
     let mut item = std::ptr::null_mut();
     // SAFETY: as for `send_to_ready`. The result of an awaitable is the value of a StopIteration, which is made with
@@ -470,9 +459,6 @@ unsafe extern "C" fn next_of_ready(ready: *mut ffi::PyObject) -> *mut ffi::PyObj
     std::ptr::null_mut()
 }
 
-/// # Safety
-///
-/// For CPython to call, with a `Ready` that nobody refers to any more.
 unsafe extern "C" fn dealloc_ready(ready: *mut ffi::PyObject) {
     // SAFETY: as for `dealloc`.
     unsafe {
@@ -483,9 +469,6 @@ unsafe extern "C" fn dealloc_ready(ready: *mut ffi::PyObject) {
     }
 }
 
-/// # Safety
-///
-/// For CPython to call, with an instance of a class below `_Items`.
 unsafe extern "C" fn traverse_items(
     object: *mut ffi::PyObject,
     visit: ffi::visitproc,
@@ -499,10 +482,6 @@ unsafe extern "C" fn traverse_items(
     }
 }
 
-/// # Safety
-///
-/// For CPython to call, with an instance of a class below `_Items` that nobody refers to any more. Python's part of it
-/// is gone, and the collector does not track it.
 unsafe extern "C" fn dealloc_items(object: *mut ffi::PyObject) {
     // SAFETY: as for `dealloc`; the memory goes back as the class below wants it.
     unsafe {

@@ -78,11 +78,12 @@ pub struct Relay {
     observer: Observer,
     /// None without rules.
     editor: Option<Box<Editor>>,
-    make: Make,
+    /// To make the editor anew.
+    make: Option<Box<Make>>,
     bytes: u64,
 }
 
-/// What a relay is made of, to make it anew.
+/// What an editor is made of.
 #[derive(Clone, Debug)]
 struct Make {
     rules: Rules,
@@ -92,10 +93,9 @@ struct Make {
 }
 
 impl Make {
-    fn editor(&self) -> Option<Box<Editor>> {
+    fn editor(&self) -> Box<Editor> {
         let Self { rules, sentinel, max_event_size, merge_choices } = self;
-        let editor = || Box::new(Editor::new(rules.clone(), sentinel, *max_event_size, *merge_choices));
-        (!rules.is_empty()).then(editor)
+        Box::new(Editor::new(rules.clone(), sentinel, *max_event_size, *merge_choices))
     }
 }
 
@@ -110,8 +110,10 @@ impl Relay {
         merge_choices: bool,
     ) -> Self {
         let reader = ChatReader::new(max_event_size, Some(sentinel), limits, merge_choices);
-        let make = Make { rules, sentinel: sentinel.into(), max_event_size, merge_choices };
-        Self { observer: Observer { reader, exceeded: None }, editor: make.editor(), make, bytes: 0 }
+        let make = (!rules.is_empty())
+            .then(|| Box::new(Make { rules, sentinel: sentinel.into(), max_event_size, merge_choices }));
+        let editor = make.as_deref().map(Make::editor);
+        Self { observer: Observer { reader, exceeded: None }, editor, make, bytes: 0 }
     }
 
     /// Takes the next bytes of the stream, and gives those to send on: None for the chunk as it is. With the
@@ -138,7 +140,7 @@ impl Relay {
     pub fn reset(&mut self) {
         self.observer.reader.reset();
         self.observer.exceeded = None;
-        self.editor = self.make.editor();
+        self.editor = self.make.as_deref().map(Make::editor);
         self.bytes = 0;
     }
 

@@ -1,0 +1,212 @@
+"""What is read by its likeness to an earlier chunk is what it is by itself, whoever reads it.
+
+The core's own properties compare texts and messages; here the objects that Python gets are held to those of
+a reader that has no template: a `loads` of the user's, a chunk made from its text, one that is added alone.
+Streams are drawn from a few shapes whose values change, so that nearly every chunk is like another one.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any, TypeAlias
+
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from deltawire import ChatAccumulator, ChatCompletionChunk, ChatParser, JSONParser
+
+Drawn: TypeAlias = tuple[list[bytes], list[bytes]]
+"""The texts of a stream, and the chunks that it comes in."""
+
+SCALARS = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(-(2**63), 2**64 - 1),
+    st.floats(allow_nan=False, allow_infinity=False),
+    st.text(max_size=12),
+    st.sampled_from(
+        ["", "a", 'quote " and \\ backslash', "line\nend", "é", "😀", "\u2028", "\x7f", "{", "data: x"]
+    ),
+)
+NAMES = st.sampled_from(
+    ["id", "content", "provider", "p", "obfuscation", "é", 'q"', "to_dict", "__class__", ""]
+)
+
+
+@st.composite
+def streams(draw: st.DrawFn) -> list[bytes]:
+    """Draw the texts of a stream: of each shape some in a row, with other values in a few places."""
+    texts = []
+    for _ in range(draw(st.integers(1, 4))):
+        delta: dict[str, Any] = draw(st.dictionaries(NAMES, SCALARS, max_size=3))
+        delta["content"] = "a"
+        if draw(st.booleans()):
+            call = {"index": 0, "function": {"arguments": "{", "name": None}}
+            delta["tool_calls"] = [call] * draw(st.integers(0, 2))
+        choice = {"index": 0, "delta": delta, "finish_reason": None, "native": draw(SCALARS)}
+        chunk: dict[str, Any] = draw(st.dictionaries(NAMES, SCALARS, max_size=3))
+        chunk |= {
+            "created": 1,
+            "choices": [choice] * draw(st.integers(1, 2)),
+            "x": {"y": [1, {"z": "s"}, []]},
+        }
+        ascii_only, spaced = draw(st.booleans()), draw(st.booleans())
+        for _ in range(draw(st.integers(1, 6))):
+            chunk["created"] = draw(st.sampled_from([1, 22, 1.5, "1", None]))
+            chunk["x"]["y"][1]["z"] = draw(SCALARS)
+            delta["content"] = draw(SCALARS)
+            if draw(st.integers(0, 9)) == 0:
+                delta[draw(NAMES)] = draw(SCALARS)
+            separators = (", ", ": ") if spaced else (",", ":")
+            text = json.dumps(chunk, ensure_ascii=ascii_only, separators=separators)
+            if draw(st.integers(0, 19)) == 0:
+                # A key twice, and one that is escaped.
+                text = text.replace(
+                    '"created"', '"id":1,"\\u0069d"' if ascii_only else '"created":0,"created"', 1
+                )
+            if draw(st.integers(0, 19)) == 0:
+                at = draw(st.integers(0, len(text)))
+                text = (
+                    text[:at]
+                    + draw(st.sampled_from(['"', "\\", "}", "", "0", "\x01", "\ud800"]))
+                    + text[at + 1 :]
+                )
+            texts.append(text.encode("utf-8", "surrogatepass"))
+    return texts
+
+
+def cut(draw: st.DrawFn, texts: list[bytes]) -> list[bytes]:
+    body = b"".join(b"data: " + text.replace(b"\n", b"") + b"\n\n" for text in texts)
+    size = draw(st.sampled_from([len(body) + 1, 7, 100, 1000]))
+    return [body[at : at + size] for at in range(0, len(body), size)]
+
+
+@st.composite
+def bodies(draw: st.DrawFn) -> Drawn:
+    texts = draw(streams())
+    return texts, cut(draw, texts)
+
+
+def shown(value: object) -> str:
+    """Show all of a value, its types and the order of its keys included."""
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{key!r}: {shown(part)}" for key, part in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(shown, value)) + "]"
+    return f"{type(value).__name__} {value!r}"
+
+
+def attributes(value: Any, names: set[str]) -> str:
+    """Show all attributes of an object of a chat that a text may have given it."""
+    if isinstance(value, list):
+        return "[" + ", ".join(attributes(item, names) for item in value) + "]"
+    if not hasattr(value, "to_dict"):
+        return shown(value)
+    found = {name: attributes(getattr(value, name, "no such field"), names) for name in sorted(names)}
+    return f"{type(value).__name__} {found} {value.to_json()} {value.raw!r}"
+
+
+def change(value: Any) -> None:
+    """Change every container in a value."""
+    if isinstance(value, dict):
+        for part in value.values():
+            change(part)
+        value.clear()
+        value["changed"] = True
+    elif isinstance(value, list):
+        for part in value:
+            change(part)
+        value.append("changed")
+
+
+@given(bodies())
+def test_decoded_data_is_what_a_loads_of_the_users_makes_of_it(
+    drawn: tuple[list[bytes], list[bytes]],
+) -> None:
+    _, chunks = drawn
+    by_template, alone = JSONParser(errors="skip"), JSONParser(errors="skip", loads=orjson.loads)
+    for chunk in chunks:
+        values = by_template.feed(chunk)
+        assert [shown(value) for value in values] == [shown(value) for value in alone.feed(chunk)]
+        # Whoever gets a value may change it.
+        change(values)
+    assert by_template.malformed == alone.malformed
+    assert [shown(value) for value in by_template.close()] == [shown(value) for value in alone.close()]
+
+
+@given(bodies())
+def test_a_chunk_is_what_is_made_from_its_text_alone(drawn: Drawn) -> None:
+    texts, chunks = drawn
+    names = {
+        "id",
+        "created",
+        "choices",
+        "index",
+        "delta",
+        "finish_reason",
+        "content",
+        "tool_calls",
+        "function",
+    }
+    names |= {"arguments", "name", "native", "provider", "p", "obfuscation", "é", 'q"', "x", "usage", "model"}
+    parser = ChatParser(errors="skip")
+    made = [chunk for data in chunks for chunk in parser.feed(data)] + parser.close()
+    expected = []
+    for text in texts:
+        try:
+            expected.append(ChatCompletionChunk(text.decode(errors="replace").replace("\n", "")))
+        except ValueError:
+            continue
+    assert len(made) + parser.malformed == len(texts)
+    if any(b"\xed" in text or b"\n" in text for text in texts):
+        return  # what was sent is not what was decoded
+    assert [attributes(chunk, names) for chunk in made] == [attributes(chunk, names) for chunk in expected]
+    for chunk in made:
+        chunk.choices.clear()
+        change(getattr(chunk, "x", None))
+
+
+@given(bodies())
+def test_a_message_is_what_its_chunks_add_up_to_one_by_one(drawn: Drawn) -> None:
+    texts, chunks = drawn
+    by_template, alone = ChatAccumulator(), ChatAccumulator()
+    for data in chunks:
+        by_template.feed(data)
+    for text in texts:
+        try:
+            chunk = ChatCompletionChunk(text.decode(errors="replace").replace("\n", ""))
+        except ValueError:
+            continue
+        alone.add(chunk)
+    assert by_template.completion.to_dict() == alone.completion.to_dict()
+
+
+def test_what_one_chunk_gives_out_is_no_other_chunks() -> None:
+    """Lists and dicts are made anew, also those that never change."""
+    text = b'data: {"choices":[{"index":0,"delta":{"content":"%d"}}],"x":{"y":[]}}\n\n'
+    body = b"".join(text % number for number in range(6))
+    for parser, get in ((JSONParser(), dict.__getitem__), (ChatParser(), getattr)):
+        chunks: list[Any] = parser.feed(body)
+        for name in ("choices", "x"):
+            assert len({id(get(chunk, name)) for chunk in chunks}) == len(chunks)
+
+
+def test_no_template_outlives_its_parser() -> None:
+    text = b'data: {"a":"%d","b":1}\n\n'
+    for parser in (JSONParser(), JSONParser()):
+        values = parser.feed(text % 1 + text % 2 + text % 3)
+        assert values == [{"a": str(number), "b": 1} for number in (1, 2, 3)]
+        parser.reset()
+        assert parser.feed(b'data: {"a":"4","b":2}\n\n') == [{"a": "4", "b": 2}]
+
+
+@pytest.mark.parametrize("name", ["raw", "to_dict", "to_json", "model_dump", "__reduce__", "__class__"])
+def test_a_field_called_like_a_method_hides_nothing(name: str) -> None:
+    text = orjson.dumps({"id": "x", name: "sent"})
+    (chunk, again) = ChatParser().feed(b"data: " + text + b"\n\ndata: " + text + b"\n\n")
+    for made in (chunk, again):
+        assert made.to_dict() == {"id": "x", name: "sent"}
+        assert made.raw == text
+        assert isinstance(made, ChatCompletionChunk)
