@@ -25,6 +25,15 @@ build: .venv/built ## set up .venv and build the package into it, in release mod
 run: build ## replay the recorded cassettes
 	$(BIN)/deltawire replay tests/cassettes
 
+.PHONY: gateway
+gateway: build ## run the example gateway in front of a stand-in for a provider, until Ctrl-C
+	@$(BIN)/deltawire serve tests/cassettes --port 8000 --pace 0.05 & standin=$$!; \
+	trap 'kill $$standin 2>/dev/null; wait' EXIT; trap : INT; \
+	echo "Try it:"; \
+	echo "  curl -N http://127.0.0.1:8080/v1/chat/completions -H 'Authorization: Bearer sk-example-alice-key' \\"; \
+	echo "    -d '{\"model\": \"weather\", \"messages\": [], \"stream\": true}'"; \
+	$(BIN)/python examples/gateway.py examples/gateway.toml 8080
+
 .PHONY: test
 test: lint ## lint, then run all tests, Rust and Python
 	cargo test --locked --quiet
@@ -62,6 +71,7 @@ bench-report: build .venv/bench-ready ## run all benches, write docs/benchmarks.
 	$(BIN)/python -m benches.growth --json $(RESULTS)/growth.json
 	$(BIN)/python -m benches.memory --json $(RESULTS)/memory.json
 	$(BIN)/python -m benches.fairness --json $(RESULTS)/fairness.json
+	$(BIN)/python -m benches.load --json $(RESULTS)/load.json
 	$(BIN)/python -m benches.report $(RESULTS)
 
 .PHONY: targets
@@ -71,6 +81,10 @@ targets: build ## tell which targets of speed are reached, as medians of paired 
 .PHONY: counts
 counts: build ## count the core's instructions with valgrind, and hold them to benches/counts.json
 	$(BIN)/python -m benches.counts
+
+.PHONY: load
+load: build ## measure what a gateway costs under load, by what it does to the bytes
+	$(BIN)/python -m benches.load
 
 # cargo-fuzz asks for a nightly compiler's flags; RUSTC_BOOTSTRAP lets the stable one take them.
 FUZZ_SECONDS ?= 60

@@ -16,6 +16,7 @@ The catalogue of what is done on which streams, and in which ways, is `works`.
 | --- | --- | --- |
 | `make targets` | which targets of speed are reached (`targets`) | 3 minutes |
 | `make bench` | all works on all shapes, with pytest-benchmark | 5 minutes |
-| `make bench-report` | both, growth, memory and fairness, as docs/benchmarks.md | 10 minutes |
+| `make load` | what a gateway costs, by what it does to the bytes (`load`) | 4 minutes |
+| `make bench-report` | all of these, growth, memory and fairness, as docs/benchmarks.md | 14 minutes |
 | `make counts` | instructions of the core, held to a baseline (`counts`) | 1 minute |
 """

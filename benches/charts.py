@@ -230,6 +230,42 @@ def fairness(results: Results, folder: Path) -> None:
     _save(figure, folder / "bench-fairness.svg")
 
 
+def load(results: Results, folder: Path) -> None:
+    """Draw what each gateway adds to passing bytes on, as fast as they go, with what bounds it."""
+    rows = [
+        row for row in results.load["rows"] if row["pace"] == "flat out" and any(row["added_us"].values())
+    ]
+    numbers = list(dict.fromkeys(row["streams"] for row in rows))
+    figure, all_axes = plt.subplots(
+        1, len(numbers), figsize=(9, 2.1), sharex=True, sharey=True, squeeze=False
+    )
+    for axes, streams in zip(all_axes[0], numbers, strict=True):
+        own = [row for row in rows if row["streams"] == streams][::-1]
+        values, lows, highs = ([row["added_us"][key] for row in own] for key in ("median", "low", "high"))
+        colours = [OURS if row["way"].startswith("deltawire") else PEER for row in own]
+        axes.barh(range(len(own)), values, color=colours, height=0.7)
+        axes.hlines(range(len(own)), lows, highs, color=INK, lw=0.9)
+        for place, (value, high) in enumerate(zip(values, highs, strict=True)):
+            axes.annotate(
+                f"{value:.1f}",
+                (max(value, high), place),
+                (4, 0),
+                textcoords="offset points",
+                va="center",
+                size=8.5,
+            )
+        axes.set_yticks(range(len(own)), [row["way"] for row in own])
+        axes.axvline(0, color=INK, lw=0.8)
+        axes.set_title(f"{streams:,} stream{'s' * (streams > 1)}")
+        axes.set_xlabel("us of CPU added an event")
+        axes.tick_params(axis="y", length=0)
+    all_axes[0, 0].set_xlim(
+        min(0, *(row["added_us"]["low"] for row in rows)), max(row["added_us"]["high"] for row in rows) * 1.25
+    )
+    figure.tight_layout()
+    _save(figure, folder / "bench-load.svg")
+
+
 CHARTS = {
     "targets": targets,
     "works": works,
@@ -237,6 +273,7 @@ CHARTS = {
     "growth": growth,
     "memory": memory,
     "fairness": fairness,
+    "load": load,
 }
 
 

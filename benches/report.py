@@ -3,8 +3,8 @@
     python -m benches.report FOLDER
 
 The folder holds what `make bench-report` gathers there: `suite.json` of pytest-benchmark, and what the
-commands `targets`, `growth`, `memory` and `fairness` wrote. Nothing is measured here, and every figure in the
-page comes from the run; the sentences around them say only how it was measured.
+commands `targets`, `growth`, `memory`, `fairness` and `load` wrote. Nothing is measured here, and every
+figure in the page comes from the run; the sentences around them say only how it was measured.
 """
 
 import sys
@@ -49,7 +49,7 @@ def page(results: Results) -> str:
     """Write the page."""
     # One blank line between parts, as Markdown has it.
     parts = [HEAD, _machine(results), *_targets(results), HOW, *_works(results), *_growth(results)]
-    parts += [*_memory(results), *_fairness(results)]
+    parts += [*_memory(results), *_fairness(results), *_load(results)]
     return "\n".join(part.rstrip() + "\n" for part in parts)
 
 
@@ -185,6 +185,43 @@ def _fairness(results: Results) -> Iterator[str]:
     ways = list(dict.fromkeys(row["way"] for row in results.fairness))
     ms = {(row["way"], row["shape"]): f"{row['ms']:.2f}" for row in results.fairness}
     yield _table(["ms", *shapes], [[way, *(ms[way, shape] for shape in shapes)] for way in ways])
+
+
+def _load(results: Results) -> Iterator[str]:
+    yield (
+        "## Load\n\nGateways on loopback, the same server around the same client: one passes bytes on "
+        "unseen, the others do something with them. What is added is to the CPU time of that one, in us an "
+        "event, in the median of paired rounds; in brackets what the true median lies between, nine times of "
+        "ten. *Flat out* is as fast as they go; *paced* is 800 events a second in all, that come one by one. "
+        "Every byte and every token of every stream was accounted for."
+    )
+    yield "![CPU that a gateway adds to passing bytes on, by what it does](bench-load.svg)"
+    rows = []
+    for row in results.load["rows"]:
+        added = row["added_us"]
+        kept = row.get("bytes_per_stream")
+        rows.append(
+            [
+                f"{row['streams']:,}, {row['pace']}",
+                row["way"],
+                f"{row['cpu_us']:.1f}",
+                f"{added['median']:.2f} ({added['low']:.2f} - {added['high']:.2f})",
+                f"{row['events_per_second']:,.0f}" if "p50_us" not in row else "",
+                f"{row['added_p50_us']:,.0f}, {row['added_p99_us']:,.0f}" if "p50_us" in row else "",
+                f"{kept / 1024:.1f}" if kept else "",
+            ]
+        )
+    head = ["streams", "way", "us an event", "added", "events/s"]
+    head += ["added latency p50, p99, us", "KiB a stream"]
+    yield _table(head, rows)
+    yield "What the openai SDK adds, as a multiple of what a relay adds: at least 50 is asked for."
+    judged = []
+    for row in results.load["judged"]:
+        ratio = "none could be told" if row["ratio"] is None else f"{row['ratio']:,.0f}"
+        told = f"at least {ratio}" if row["at_least"] and row["ratio"] is not None else ratio
+        verdict = "reached" if row["reached"] else "missed"
+        judged.append([f"{row['streams']:,}, {row['pace']}", row["way"], told, verdict])
+    yield _table(["streams", "beside", "times", "verdict"], judged)
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:

@@ -53,18 +53,19 @@ class Timing(NamedTuple):
 
 @dataclass(frozen=True)
 class Results:
-    """One run: the suite, the targets, growth, memory, fairness."""
+    """One run: the suite, the targets, growth, memory, fairness, load."""
 
     suite: dict[str, Any]
     targets: list[dict[str, Any]]
     growth: list[dict[str, Any]]
     memory: list[dict[str, Any]]
     fairness: list[dict[str, Any]]
+    load: dict[str, list[dict[str, Any]]]
 
     @classmethod
     def read(cls, folder: Path) -> "Results":
         """Read what the parts of a run wrote into a folder."""
-        parts = ("suite", "targets", "growth", "memory", "fairness")
+        parts = ("suite", "targets", "growth", "memory", "fairness", "load")
         return cls(*(json.loads((folder / f"{part}.json").read_text("utf-8")) for part in parts))
 
     @cached_property

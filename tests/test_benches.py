@@ -240,13 +240,19 @@ def test_the_report_tells_every_figure_of_a_run_and_nothing_of_the_machine_but_i
     grown = [{"parser": "P", "shape": "F", "sizes": [2**20], "ms": [3.0], "ratios": [2.5]}]
     held = [{"kind": "K", "state": "fresh", "bytes": 2000.0, "bound": 1024, "objects": 5}]
     hold = [{"shape": "S", "way": "W", "ms": 1.5}]
-    page = report.page(results.Results(suite, [row], grown, held, hold))
+    added = {"median": 1.25, "low": -0.5, "high": 2.0}
+    way = {"way": "GATE", "streams": 1000, "pace": "flat out", "cpu_us": 30.0, "added_us": added}
+    ratio = {"way": "GATE", "streams": 1000, "pace": "flat out", "ratio": 75.0, "at_least": True}
+    loaded = {"rows": [{**way, "events_per_second": 20_000.0}], "judged": [{**ratio, "reached": True}]}
+    page = report.page(results.Results(suite, [row], grown, held, hold, loaded))
     for told in ("CPU9", "| ROW |", "0.500 (0.250 - 0.750)", "reached, 2 tries", "| openai | 400 (0.25) |"):
         assert told in page
     for told in (
         "**deltawire** | 100 |",
         "| K | fresh | 5 | 2,000 | 1,024 | **over** |",
         "| W | 1.50 |",
+        "| 1,000, flat out | GATE | 30.0 | 1.25 (-0.50 - 2.00) | 20,000 |",
+        "| 1,000, flat out | GATE | at least 75 | reached |",
         "| 2.50 |",
     ):
         assert told in page

@@ -4,6 +4,7 @@ An example is `python examples/NAME.py URL`, where URL is the base that a provid
 at its end. Its docstring tells what it prints: the indented lines after a paragraph that begins with
 "prints". A new file is found by itself. One that prints nothing but serves is told in `SERVERS`, takes the
 port as its second argument, and has tests of its own here. Keys of a provider are in the environment.
+The gateway takes a file in the place of the URL, and has its tests in test_gateway.py.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ ROOT = Path(__file__).parents[1]
 GUIDES = sorted(set((ROOT / "docs" / "guides").glob("*.md")) - {ROOT / "docs" / "guides" / "README.md"})
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
 SERVERS = {"serve_fastapi", "serve_starlette"}
+ELSEWHERE = {"gateway"}
 ENVIRONMENT = {
     "NO_PROXY": "*",
     "PYTHONUNBUFFERED": "1",
@@ -189,7 +191,7 @@ def promised(example: Path) -> str:
 
 
 @pytest.mark.parametrize(
-    "example", [pytest.param(path, id=path.stem) for path in EXAMPLES if path.stem not in SERVERS]
+    "example", [pytest.param(path, id=path.stem) for path in EXAMPLES if path.stem not in SERVERS | ELSEWHERE]
 )
 def test_an_example_prints_what_it_promises(example: Path) -> None:
     if example.stem == "litellm_response":
