@@ -11,12 +11,16 @@
 //! Decoding is left to the caller: lines end at ASCII bytes only, which are never part of a longer UTF-8
 //! sequence, so decoding a value with replacement gives what decoding the stream first would give.
 
+mod lone;
+
 use std::mem;
 
 use memchr::{memchr, memchr2};
 
 use super::line::{Digits, ERROR, Field, Line, Name};
 use crate::LimitExceeded;
+
+pub use lone::DataEvent;
 
 const LF: u8 = b'\n';
 const CR: u8 = b'\r';
@@ -40,17 +44,6 @@ pub struct Event<'a> {
     /// Which event of the stream it is, counted from 1.
     pub number: u64,
     /// Where in the stream the event's block begins, in bytes.
-    pub offset: u64,
-}
-
-/// The event of a block that is nothing but one `data` line: of the type "message", and under the last event ID.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct DataEvent<'c> {
-    /// As for [`Event`], like the others.
-    pub data: &'c [u8],
-    /// Which event of the stream it is.
-    pub number: u64,
-    /// Where in the stream it begins.
     pub offset: u64,
 }
 
@@ -214,71 +207,6 @@ impl EventParser {
             self.keep_data(data);
         }
         Ok(None)
-    }
-
-    /// Where the data of an event begins whose block is nothing but one `data` line, if `rest` may begin with such
-    /// a block: for a reader who knows where the data ends without looking for the end of its line.
-    #[inline]
-    pub fn peek_data(&mut self, rest: &mut &[u8]) -> Option<usize> {
-        if self.dispatched {
-            self.begin_block();
-        }
-        if self.bom == 0 && rest.first().is_some_and(|first| *first != BOM[0]) {
-            self.bom = BOM.len();
-        }
-        let fresh = self.bom == BOM.len()
-            && matches!(self.line, Line::Start)
-            && self.block_offset.is_none()
-            && self.exceeded.is_none();
-        if !fresh {
-            return None;
-        }
-        if self.skip_lf && !rest.is_empty() {
-            self.skip_lf = false;
-            if rest[0] == LF {
-                self.pass(rest, 1);
-            }
-        }
-        let value = rest.strip_prefix(b"data:")?;
-        Some(5 + usize::from(value.first() == Some(&b' ')))
-    }
-
-    /// The length of the data that begins as [`peek_data`](Self::peek_data) told, if its line has ended.
-    #[inline]
-    #[must_use]
-    pub fn data_len(rest: &[u8], start: usize) -> Option<usize> {
-        memchr2(LF, CR, rest.get(start..)?)
-    }
-
-    /// The length of the whole block whose data begins as [`peek_data`](Self::peek_data) told, and has a length
-    /// that the reader knows, without a line end in it. None if something else than a blank line comes behind it,
-    /// or it is over the limit: then it is for [`next_event`](Self::next_event).
-    #[inline]
-    #[must_use]
-    pub fn block_len(&self, rest: &[u8], start: usize, len: usize) -> Option<usize> {
-        let end = match rest.get(start + len..)? {
-            [LF, LF, ..] => 2,
-            [CR, LF, CR, LF, ..] => 4,
-            _ => return None,
-        };
-        (len <= self.max_event_size).then_some(start + len + end)
-    }
-
-    /// Takes the block of which `block_len` has told the length.
-    #[inline]
-    pub fn take_data<'c>(
-        &mut self,
-        rest: &mut &'c [u8],
-        start: usize,
-        len: usize,
-        block_len: usize,
-    ) -> DataEvent<'c> {
-        let (data, offset) = (&rest[start..start + len], self.bytes);
-        self.pass(rest, block_len);
-        self.recognised = true;
-        self.events += 1;
-        // It could have a type, an ID and a reconnection time only by other lines.
-        DataEvent { data, number: self.events, offset }
     }
 
     /// What has come of the data of an incomplete block, the line that is still arriving included.
