@@ -51,7 +51,7 @@ async def test_an_httpx_response_is_read_on_for_a_client_that_goes_away(anyio_ba
                 async with ChatRelayStream(response, on_disconnect="drain") as stream:
                     await anext(stream)
                     async with anyio.create_task_group() as group:
-                        group.start_soon(anext, stream)
+                        group.start_soon(collect, stream)
                         await anyio.sleep(0.05)
                         server.release()
                         scope.cancel()

@@ -319,7 +319,7 @@ async def test_without_draining_the_source_is_closed_at_once() -> None:
             await anext(stream)
             async with anyio.create_task_group() as group:
                 group.start_soon(anyio.sleep, 0)
-                group.start_soon(anext, stream)
+                group.start_soon(collect, stream)
                 await anyio.wait_all_tasks_blocked()
                 scope.cancel()
     assert source.closed == 1

@@ -228,6 +228,7 @@ def test_a_bad_end_is_an_exception_after_everything_that_came(steps: Any, kind: 
     assert chunks == ChatParser(errors="skip").feed(b"".join(steps))
     assert stream.end is end
     assert caught.value.completion == stream.completion
+    assert caught.value.__context__ is None, "the traceback shows how an iteration ends"
     with pytest.raises(kind):
         next(stream)
 

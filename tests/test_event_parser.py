@@ -388,6 +388,12 @@ def test_a_limit_that_is_not_positive_is_a_value_error(size: int) -> None:
         EventParser(max_event_size=size)
 
 
+@pytest.mark.parametrize("size", [True, 1.5, "1", None])
+def test_a_limit_that_is_no_int_is_a_type_error(size: Any) -> None:
+    with pytest.raises(TypeError, match=f"an int, not {type(size).__name__}"):
+        EventParser(max_event_size=size)
+
+
 @pytest.mark.parametrize("last_event_id", ["\0", "a\0", "1\n", "1\r2"])
 def test_a_last_event_id_that_no_stream_can_set_is_a_value_error(last_event_id: str) -> None:
     # It becomes a request header: CR and LF there would be an injection.

@@ -365,7 +365,7 @@ class BaseStream(_Items, Generic[_T]):
                         self._read_failed(opened, error)
                         raise
                     if self._closed:
-                        raise anyio.ClosedResourceError
+                        raise anyio.ClosedResourceError("this stream is closed")
                 else:
                     self._raise_what_is_due()
                 if batch := self._parse(chunk):
@@ -399,7 +399,7 @@ class BaseStream(_Items, Generic[_T]):
     def _open(self, side: _Side) -> Opened[Any]:
         """Open the source on first use, and hold to that side."""
         if self._closed:
-            raise anyio.ClosedResourceError
+            raise anyio.ClosedResourceError("this stream is closed")
         if self._opened is None:
             self._opened = open_sync(self._source) if side is _SYNC else open_async(self._source)
             self._side = side

@@ -91,7 +91,7 @@ def _package(client: object) -> str:
         if package in ("openai", "anthropic"):
             return package
     name = client.__name__ if isinstance(client, type) else type(client).__name__
-    what = f"the class {name}" if isinstance(client, type) else f"a {name}"
+    what = f"the class {name}" if isinstance(client, type) else name
     raise TypeError(f"accelerate takes a client of openai or anthropic, like OpenAI(), not {what}")
 
 

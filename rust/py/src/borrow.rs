@@ -4,7 +4,7 @@ use pyo3::PyClass;
 use pyo3::exceptions::{PyRuntimeError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::pyclass::boolean_struct::False;
-use pyo3::types::{PyByteArray, PyBytes, PyInt, PyMemoryView};
+use pyo3::types::{PyBool, PyByteArray, PyBytes, PyInt, PyMemoryView};
 
 /// Borrows a parser for the length of a call, against other threads and against itself.
 pub fn exclusively<'py, T: PyClass<Frozen = False>>(parser: &Bound<'py, T>) -> PyResult<PyRefMut<'py, T>> {
@@ -30,11 +30,13 @@ pub fn chunk<'py>(data: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyBytes>> {
     )))
 }
 
-/// A limit as a parameter: a whole number above 0, since it has to let something through.
+/// A limit as a parameter: a whole number above 0, since it has to let something through. `PyO3` adds a note with the
+/// parameter's name.
 pub fn size(value: &Bound<'_, PyAny>) -> PyResult<usize> {
-    let number = value
-        .cast::<PyInt>()
-        .map_err(|_| PyTypeError::new_err(format!("a limit is an int, not {}", value.get_type())))?;
+    let number = value.cast::<PyInt>().ok().filter(|_| !value.is_instance_of::<PyBool>());
+    let Some(number) = number else {
+        return Err(PyTypeError::new_err(format!("a limit is an int, not {}", value.get_type().name()?)));
+    };
     match number.extract::<usize>() {
         Ok(size) if size > 0 => Ok(size),
         _ => {
