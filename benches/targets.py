@@ -133,8 +133,8 @@ ROWS = [
     ),
     *(
         Row(
-            f"{name}, 2,000 events of text, {cut}",
-            partial(ways, RELAY, TEXT, cut, ours, OBSERVED),
+            f"{name}, {streams}, {cut}",
+            partial(ways, RELAY, shape, cut, ours, OBSERVED),
             ours,
             OBSERVED,
             target,
@@ -143,6 +143,7 @@ ROWS = [
             ("ChatRelay", RELAYED, (1.3, 1.1)),
             ("ChatRelay, set and usage dropped", EDITED, (2.0, 1.6)),
         ]
+        for streams, shape in [("cassettes", RECORDED), ("2,000 events of text", TEXT)]
         for cut in ("1 event", "64 KiB")
     ),
     *(

@@ -198,11 +198,15 @@ def test_a_silent_upstream_is_covered_by_keep_alives(gateway: Gateway) -> None:
 def test_models_and_metrics_are_told(gateway: Gateway) -> None:
     with openai.OpenAI(api_key=KEYS["bob"], base_url=gateway.url) as client:
         assert set(RECORDINGS) <= {model.id for model in client.models.list()}
+    seen = len([line for line in gateway.usage() if line["model"] == HEALTHY])
     ask_sync(gateway.url, HEALTHY)
+    gateway.booked(HEALTHY, seen)  # which is the last thing to happen
     metrics = httpx2.get(gateway.url.removesuffix("/v1") + "/metrics").text
-    assert re.search(
-        rf'deltawire_streams_total{{end="done",model="{HEALTHY}",upstream="healthy"}} \d', metrics
-    )
+    labels = f'model="{HEALTHY}",upstream="healthy"'
+    for metric in (f'streams_total{{end="done",{labels}}}', f"event_gap_seconds_count{{{labels}}}"):
+        found = re.search(rf"^deltawire_{re.escape(metric)} (\S+)$", metrics, re.MULTILINE)
+        assert found is not None
+        assert float(found[1]) >= 1
 
 
 # What goes wrong within a stream.

@@ -91,7 +91,10 @@ class Reader:
             if timings.first_event is None:
                 timings.first_event = now
             if timings.last_event is not None:
-                timings.longest_gap = max(timings.longest_gap or 0.0, now - timings.last_event)
+                gap = now - timings.last_event
+                timings.longest_gap = max(timings.longest_gap or 0.0, gap)
+                if timings.on_gap is not None:
+                    timings.on_gap(gap)
             timings.last_event = now
             if timings.first_content is None and relay.has_content:
                 timings.first_content = now
