@@ -67,6 +67,10 @@ pub(super) struct Templates {
 impl Templates {
     /// Finds out whether the chunk begins with a block like a known one: its length, and what to do with it.
     pub fn fit(&mut self, chunk: &[u8], limit: usize) -> Option<(usize, Fit)> {
+        if chunk.is_empty() {
+            // It would be like any block so far, and what the next one is like forgotten.
+            return None;
+        }
         // The last one first, then the newest.
         let others = (0..self.known.len()).rev().filter(|&at| at != self.last);
         for at in iter::once(self.last).chain(others) {
