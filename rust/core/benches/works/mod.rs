@@ -46,10 +46,18 @@ pub fn chunks(chunks: &[&[u8]]) -> Result<Found, LimitExceeded> {
     for &chunk in chunks {
         let mut rest = chunk;
         parser.begin(chunk);
-        while let Some(step) = parser.next_step(&mut rest)? {
-            if let Step::Chunk(chunk) = step {
+        loop {
+            while let Some(lone) = parser.next_lone(&mut rest) {
                 found.items += 1;
-                found.bytes += black_box(chunk.text).len();
+                found.bytes += black_box(lone.event.data).len();
+            }
+            match parser.next_step(&mut rest)? {
+                Some(Step::Chunk(chunk)) => {
+                    found.items += 1;
+                    found.bytes += black_box(chunk.text).len();
+                }
+                Some(_) => {}
+                None => break,
             }
         }
     }
