@@ -1,4 +1,5 @@
-//! The tokens of JSON: how far a string, a number or a literal reaches, and whether it is a valid one.
+//! The tokens of JSON: how far a string, a number or a literal reaches, and whether it is a valid one; and how far
+//! two texts are the same.
 //!
 //! Plan. A string is searched eight bytes at a time for what may end or spoil it; the first such byte decides.
 //! Nothing is decoded. A token costs about a nanosecond for each eight of its bytes.
@@ -156,4 +157,11 @@ pub(super) fn unescape(text: &str) -> String {
         decoded.push_str(rest);
     }
     decoded
+}
+
+/// How many bytes two texts have in common at the beginning.
+pub(crate) fn common_prefix(one: &[u8], other: &[u8]) -> usize {
+    let blocks = one.as_chunks::<32>().0.iter().zip(other.as_chunks::<32>().0);
+    let equal = blocks.take_while(|(one, other)| one == other).count() * 32;
+    equal + one[equal..].iter().zip(&other[equal..]).take_while(|(one, other)| one == other).count()
 }

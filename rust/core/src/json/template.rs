@@ -23,7 +23,7 @@
 use std::borrow::Cow;
 
 use super::document::{Document, Invalid, Moved, Packed, position};
-use super::scan;
+use super::scan::{self, common_prefix};
 use super::value::{Kind, Value};
 
 /// Larger texts are parsed: they are rare, and would weigh on a connection that stays open for hours.
@@ -436,11 +436,4 @@ fn looks_like(one: &str, other: &str) -> bool {
     let before = common_prefix(one, other);
     let behind = one.iter().rev().zip(other.iter().rev()).take_while(|(one, other)| one == other).count();
     (before + behind) * 4 > one.len().max(other.len()) * 3
-}
-
-/// How many bytes two texts have in common at the beginning.
-fn common_prefix(one: &[u8], other: &[u8]) -> usize {
-    let blocks = one.as_chunks::<32>().0.iter().zip(other.as_chunks::<32>().0);
-    let equal = blocks.take_while(|(one, other)| one == other).count() * 32;
-    equal + one[equal..].iter().zip(&other[equal..]).take_while(|(one, other)| one == other).count()
 }

@@ -15,7 +15,8 @@
 use std::iter;
 
 use super::lines::Splice;
-use crate::json::{Kind, Value, scan};
+use crate::json::scan::{self, common_prefix};
+use crate::json::{Kind, Value};
 
 /// Larger blocks are rare, and would weigh on a connection that stays open for hours.
 const MAX_BLOCK: usize = 2 * 1024;
@@ -207,11 +208,4 @@ impl Scalar {
             scan::number(text, 0).ok()
         }
     }
-}
-
-/// How many bytes two texts have in common at the beginning.
-fn common_prefix(one: &[u8], other: &[u8]) -> usize {
-    let blocks = one.as_chunks::<32>().0.iter().zip(other.as_chunks::<32>().0);
-    let equal = blocks.take_while(|(one, other)| one == other).count() * 32;
-    equal + one[equal..].iter().zip(&other[equal..]).take_while(|(one, other)| one == other).count()
 }
