@@ -5,10 +5,10 @@
 //! here and scanned again by CPython to find its width; making an ASCII str directly needs one scan and one copy.
 //! On the cassettes that takes two fifths off `EventParser`.
 //!
-//! **Records.** A typed chunk is four objects or more. Made as classes of `PyO3` they took three fifths of the time of a
-//! chunk: 25 to 30 ns each, and as much for each attribute that is read where a class has `__getattr__`. A record
-//! is one allocation: a head, which tells what it was made from, and one slot a field. Its fields are members,
-//! which CPython reads without a call; what else was sent is in a dict that only attribute look-up sees.
+//! **Records.** A typed chunk is four objects or more. A record is one allocation: a head, which tells what it was made
+//! from, and one slot a field. Its fields are members, which CPython reads without a call, as it would not on a class
+//! with `__getattr__`; what else was sent is in a dict that only attribute look-up sees. What that came to beside
+//! classes of `PyO3` is in docs/performance.md.
 //!
 //! What holds for every record, from its making to its end:
 //!
@@ -318,8 +318,8 @@ static READY: PyOnceLock<Py<PyType>> = PyOnceLock::new();
 /// Makes the base class of streams, `_Items`: its `__anext__` takes the next item from the iterator `_pending`,
 /// without making a coroutine; where there is none, it is what `_anext` of the class below returns.
 ///
-/// `async for` costs 120 to 220 ns an item with an `async def __anext__`; so it costs as much as `for`. An instance of a
-/// class below it is tracked by the collector as that class says.
+/// What that saves is in docs/performance.md. An instance of a class below it is tracked by the collector as that class
+/// says.
 pub fn items_class(py: Python<'_>) -> PyResult<Bound<'_, PyType>> {
     let slot = |slot, pfunc: *const c_void| ffi::PyType_Slot { slot, pfunc: pfunc.cast_mut() };
     let class = |name: &'static CStr, size: usize, flags, slots: &mut [ffi::PyType_Slot]| {

@@ -89,12 +89,6 @@ impl<'d> Value<'d> {
         self.number
     }
 
-    /// Another value of the same document, by its number.
-    #[must_use]
-    pub fn sibling(self, number: usize) -> Self {
-        Self { number, ..self }
-    }
-
     /// Where in the text it begins, in bytes.
     #[must_use]
     pub fn start(self) -> usize {
@@ -105,12 +99,6 @@ impl<'d> Value<'d> {
     #[must_use]
     pub fn end(self) -> usize {
         self.entry().value.end as usize
-    }
-
-    /// Whether it is the outermost value of its text.
-    #[must_use]
-    pub fn is_root(self) -> bool {
-        self.number == 0
     }
 
     /// What kind of value it is: its first byte tells.
