@@ -60,7 +60,11 @@ impl ChatReader {
         self.begin(chunk);
         let mut rest = chunk;
         loop {
-            while self.next_lone(&mut rest)?.is_some() {}
+            while self.next_lone(&mut rest)?.is_some() {
+                if rest.is_empty() {
+                    return Ok(());
+                }
+            }
             if self.next_step(&mut rest)?.is_none() {
                 return Ok(());
             }
