@@ -6,9 +6,12 @@
 //! chunks of the same template, as long as no other chunk is added in full.
 //!
 //! No plan is made where another field would grow by being added twice: a second text, a list of details,
-//! annotations or log probabilities, an id or name of a tool call, more than one choice or call. Where a value is
-//! known to change that is no text or padding (the index, as one tool call follows another), the plan holds as
-//! long as it does not.
+//! annotations or log probabilities, more than one choice or call. Where a value is known to change that is no text
+//! or padding (the index, as one tool call follows another), the plan holds as long as it does not.
+//!
+//! Some providers repeat the id of a tool call, and its name, with each fragment. By the rules of
+//! [`ToolCalls`](crate::chat::ToolCalls) a fragment goes where the one before it with the same id, index and name
+//! went; but where a name stands beside whole arguments, it may begin a new call, and the plan does not hold.
 
 use std::borrow::Cow;
 
@@ -42,8 +45,8 @@ enum Text {
 enum Target {
     Content,
     Reasoning,
-    /// The call, as a place in the choice's list.
-    Arguments(usize),
+    /// The call, as a place in the choice's list; and whether its name is sent with each fragment.
+    Arguments(usize, bool),
 }
 
 impl Plan {
@@ -68,8 +71,8 @@ impl Plan {
                     if value.items().next().is_none() {
                         continue;
                     }
-                    let (value, call) = fragment(value, held)?;
-                    set_once(&mut text, value, Target::Arguments(call))?;
+                    let (value, target) = fragment(value, held)?;
+                    set_once(&mut text, value, target)?;
                     continue;
                 }
                 "refusal" if value.raw() == "\"\"" => continue,
@@ -116,7 +119,7 @@ impl Plan {
             }
             Target::Reasoning if text.is_empty() => 0,
             Target::Reasoning => choice.reasoning.push(&text),
-            Target::Arguments(call) => choice.tool_calls.add_arguments(call, &text)?,
+            Target::Arguments(call, named) => choice.tool_calls.add_arguments(call, named, &text)?,
         })
     }
 }
@@ -125,13 +128,13 @@ fn set_once<'d>(text: &mut Option<(Value<'d>, Target)>, value: Value<'d>, target
     text.is_none().then(|| *text = Some((value, target)))
 }
 
-/// The arguments of a fragment that has no more than these, and the call to which they went.
-fn fragment<'d>(list: Value<'d>, held: &Choice) -> Option<(Value<'d>, usize)> {
+/// The arguments of the only fragment, and where they went.
+fn fragment<'d>(list: Value<'d>, held: &Choice) -> Option<(Value<'d>, Target)> {
     let mut items = list.items();
     let (call, None) = (items.next()?, items.next()) else { return None };
-    let blank = |value: Option<Value<'_>>| value.is_none_or(|value| value.is_null() || value.raw() == "\"\"");
     let function = call.get("function").filter(|function| function.kind() == Kind::Object)?;
     let arguments = function.get("arguments").filter(|arguments| arguments.kind() == Kind::String)?;
-    let plain = blank(call.get("id")) && blank(function.get("name")) && call.get("custom").is_none();
-    plain.then(|| Some((arguments, held.tool_calls.newest_touched()?)))?
+    let named = function.get("name").is_some_and(|name| !name.is_null() && name.raw() != "\"\"");
+    let at = held.tool_calls.newest_touched().filter(|_| call.get("custom").is_none())?;
+    Some((arguments, Target::Arguments(at, named)))
 }

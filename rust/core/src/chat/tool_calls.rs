@@ -225,10 +225,10 @@ impl ToolCalls {
         self.calls.get(ordinal)
     }
 
-    /// Takes a fragment that has nothing but arguments, for a call that is known; returns how many more bytes
-    /// are held.
-    pub(super) fn add_arguments(&mut self, at: usize, text: &str) -> Option<isize> {
-        let call = self.calls.get_mut(at)?;
+    /// Takes the text of a fragment that but for it is like the last one, which went to the call at a place; returns
+    /// how many more bytes are held. None, and nothing has changed, if it may be another call's.
+    pub(super) fn add_arguments(&mut self, at: usize, named: bool, text: &str) -> Option<isize> {
+        let call = self.calls.get_mut(at).filter(|call| !(named && call.whole.is_whole()))?;
         if call.reported {
             call.repairs.add(Repair::ChangedAfterReported);
         }
