@@ -11,7 +11,7 @@
 //! Other fields: see [`Extras`].
 
 use crate::chat::choice::Fields;
-use crate::chat::plan::Plan;
+use crate::chat::plan::{Change, Plan, Replaced};
 use crate::chat::{Choice, Extras, ProviderError};
 use crate::json::{Alike, Kind, Value};
 
@@ -179,6 +179,15 @@ impl Accumulator {
             return None;
         }
         self.size += plan.add(alike, &mut self.choices)?;
+        for &(what, node) in &plan.replaced {
+            let raw = &alike.value(node);
+            match what {
+                Replaced::Created if is_zero(raw) => {}
+                Replaced::Created => set(&mut self.created, raw),
+                Replaced::Usage => set(&mut self.usage, raw),
+                Replaced::Extra(at) => self.size += self.extras.replace(at, raw),
+            }
+        }
         Some(check("max_message_size", self.size.unsigned_abs(), self.limits.max_message_size))
     }
 
@@ -192,6 +201,25 @@ impl Accumulator {
                 self.plans.resize_with(fit.slot + 1, || None);
             }
             self.plans[fit.slot] = plan;
+        }
+    }
+
+    /// What it means that a field of a chunk that was added changes, by the rules of [`add`](Self::add).
+    pub(super) fn change_of(
+        &self,
+        key: &str,
+        field: Value<'_>,
+        gap_of: impl Fn(Value<'_>) -> Option<usize>,
+    ) -> Change {
+        match key {
+            "id" if self.id.is_some() => Change::Ignored,
+            "created" if field.kind() == Kind::Number => Change::Replaces(Replaced::Created),
+            "created" | "obfuscation" => Change::Ignored,
+            // Where a number that does not change makes it real, it stays so.
+            "usage" if counts(field, |number| gap_of(number).is_none()) => Change::Replaces(Replaced::Usage),
+            "id" | "object" | "error" | "model" | "system_fingerprint" | "service_tier" | "choices"
+            | "usage" | "x_groq" | "type" => Change::Unknown,
+            _ => self.extras.place(key).map_or(Change::Unknown, |at| Change::Replaces(Replaced::Extra(at))),
         }
     }
 
@@ -254,7 +282,7 @@ impl Accumulator {
 
     fn add_usage(&mut self, usage: Option<Value<'_>>) {
         let Some(usage) = usage.filter(|usage| usage.kind() == Kind::Object) else { return };
-        let real = counts(usage);
+        let real = counts(usage, |_| true);
         if real || !self.real_usage {
             set(&mut self.usage, usage.raw());
             self.real_usage = real;
@@ -276,13 +304,15 @@ fn generated_id(id: &str, created: &str, choice: u64, ordinal: usize) -> Box<str
     format!("call_{hash:016x}").into()
 }
 
-/// Whether any number in a usage object is not zero.
-fn counts(usage: Value<'_>) -> bool {
-    usage.members().any(|(_, value)| match value.kind() {
-        Kind::Number => value.is_truthy(),
-        Kind::Object => value.members().any(|(_, value)| value.kind() == Kind::Number && value.is_truthy()),
-        _ => false,
-    })
+/// Whether any number in a usage object, of those that are to be looked at, is not zero.
+fn counts(usage: Value<'_>, looked_at: impl Fn(Value<'_>) -> bool) -> bool {
+    let counts = |value: Value<'_>| value.kind() == Kind::Number && value.is_truthy() && looked_at(value);
+    let mut members = usage.members().map(|(_, value)| value);
+    members.any(|value| counts(value) || value.members().any(|(_, value)| counts(value)))
+}
+
+fn is_zero(number: &str) -> bool {
+    number.parse::<f64>() == Ok(0.0)
 }
 
 fn set(held: &mut Option<Box<str>>, text: &str) {

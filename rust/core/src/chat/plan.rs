@@ -5,9 +5,12 @@
 //! plan is made from a chunk that was added in full, and says where its only piece of text goes. It holds for the
 //! chunks of the same template, as long as no other chunk is added in full.
 //!
+//! Some providers change another field with every chunk: `created`, running usage, fields of their own such as `p`.
+//! Of these the last value counts, so the plan names them too, and each chunk replaces what is held.
+//!
 //! No plan is made where another field would grow by being added twice: a second text, a list of details,
-//! annotations or log probabilities, more than one choice or call. Where a value is known to change that is no text
-//! or padding (the index, as one tool call follows another), the plan holds as long as it does not.
+//! annotations or log probabilities, more than one choice or call. Where any other value is known to change (the
+//! index, as one tool call follows another), the plan holds as long as it does not.
 //!
 //! Some providers repeat the id of a tool call, and its name, with each fragment. By the rules of
 //! [`ToolCalls`](crate::chat::ToolCalls) a fragment goes where the one before it with the same id, index and name
@@ -26,8 +29,10 @@ pub(super) struct Plan {
     /// The accumulator's, when the plan was made.
     pub generation: u32,
     text: Text,
-    /// What has to stand in the other gaps, by their places among all.
-    others: Box<[(usize, Box<[u8]>)]>,
+    /// What has to stand in other gaps, by their places among all.
+    same: Box<[(usize, Box<[u8]>)]>,
+    /// The fields that each chunk replaces, as numbers of nodes.
+    pub replaced: Box<[(Replaced, usize)]>,
     /// The choice, as a place in the accumulator's list.
     choice: usize,
     target: Target,
@@ -39,6 +44,24 @@ enum Text {
     Gap(usize),
     /// The same each time.
     Fixed(Box<str>),
+}
+
+/// What it means that a field of a chunk changes.
+pub(super) enum Change {
+    /// Nothing.
+    Ignored,
+    Replaces(Replaced),
+    /// The chunk has to be added in full.
+    Unknown,
+}
+
+/// A field of which the last value counts.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Replaced {
+    Created,
+    Usage,
+    /// A field that nobody interprets, by its place among these.
+    Extra(usize),
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -87,24 +110,35 @@ impl Plan {
             }
         }
         let (value, target) = text?;
-        let padding = chunk.get("obfuscation").map(Value::node_number);
-        let others = alike
-            .gaps()
-            .enumerate()
-            .filter(|&(_, node)| node != value.node_number() && Some(node) != padding);
-        let others = others.map(|(gap, _)| (gap, alike.raw(gap).into())).collect();
+        let mut same: Vec<(usize, Box<[u8]>)> = Vec::new();
+        let mut replaced: Vec<(Replaced, usize)> = Vec::new();
+        for (gap, node) in alike.gaps().enumerate().filter(|&(_, node)| node != value.node_number()) {
+            let field = chunk.members().find(|(_, field)| field.holds(node));
+            match field.map(|(key, field)| (accumulator.change_of(&key, field, gap_of), field.node_number()))
+            {
+                Some((Change::Ignored, _)) => {}
+                Some((Change::Replaces(what), field)) => {
+                    // Several gaps may be in one field.
+                    if replaced.last().is_none_or(|&(_, last)| last != field) {
+                        replaced.push((what, field));
+                    }
+                }
+                Some((Change::Unknown, _)) | None => same.push((gap, alike.raw(gap).into())),
+            }
+        }
         let text = match gap_of(value) {
             Some(gap) => Text::Gap(gap),
             None => Text::Fixed((*value.as_str()?).into()),
         };
         let (serial, generation) = (alike.fit().serial, accumulator.generation);
-        Some(Self { serial, generation, text, others, choice: at, target })
+        let (same, replaced) = (same.into(), replaced.into());
+        Some(Self { serial, generation, text, same, replaced, choice: at, target })
     }
 
     /// Adds a chunk of the same template, if the plan holds for it; returns how many more bytes are held.
     #[inline]
     pub(super) fn add(&self, alike: &Alike<'_>, choices: &mut [(u64, Choice)]) -> Option<isize> {
-        if self.others.iter().any(|(gap, held)| alike.raw(*gap) != &**held) {
+        if self.same.iter().any(|(gap, held)| alike.raw(*gap) != &**held) {
             return None;
         }
         let text = match &self.text {

@@ -309,6 +309,12 @@ impl PackedNode {
 }
 
 impl Packed {
+    /// Where a value begins and ends.
+    pub(super) fn span(&self, node: usize) -> Option<(usize, usize)> {
+        let [start, end] = self.nodes.get(node)?.value;
+        Some((start.into(), end.into()))
+    }
+
     /// The scalar in which, or right behind which, a place of the text is: its node, its kind and its span. A
     /// string has the place between its quotes or at the closing one; a number also at the byte behind it, where
     /// it might go on.

@@ -421,6 +421,13 @@ impl<'a> Alike<'a> {
         std::str::from_utf8(&self.text[start as usize..end as usize]).ok().map(Scalar::Number)
     }
 
+    /// A value as it stands in this text, whether it changes or not.
+    #[must_use]
+    pub fn value(&self, node: usize) -> Cow<'a, str> {
+        let Some((start, end)) = self.template.values.span(node) else { return Cow::Borrowed("") };
+        String::from_utf8_lossy(&self.text[self.moved(start)..self.moved(end)])
+    }
+
     /// Where a place of the template's text, which is in no gap, is in this text.
     #[must_use]
     pub fn moved(&self, place: usize) -> usize {

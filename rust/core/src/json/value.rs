@@ -89,6 +89,12 @@ impl<'d> Value<'d> {
         self.number
     }
 
+    /// Whether a value of the document is it, or in it.
+    #[must_use]
+    pub fn holds(self, node_number: usize) -> bool {
+        (self.number..self.entry().next as usize).contains(&node_number)
+    }
+
     /// Where in the text it begins, in bytes.
     #[must_use]
     pub fn start(self) -> usize {
