@@ -36,7 +36,7 @@ ROOT = Path(__file__).parent.parent
 PROGRAM = ROOT / "target" / "profiling" / "examples" / "count"
 BASELINE = Path(__file__).with_name("counts.json")
 
-WORKS = {"EventParser": "events", "ChunkParser": "chunks", "ChatReader": "chat"}
+WORKS = {"EventParser": "events", "ChunkParser": "chunks", "ChatReader": "chat", "Relay": "relay"}
 CASES = [
     (parser, shape, cut)
     for parser in WORKS
