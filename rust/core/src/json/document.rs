@@ -309,6 +309,12 @@ impl PackedNode {
 }
 
 impl Packed {
+    /// What stands between the quotes of a string, given by its place among the values.
+    pub(super) fn string<'t>(&self, number: usize, text: &'t str) -> Option<&'t str> {
+        let [start, end] = self.nodes.get(number)?.value.map(usize::from);
+        text.get(start..end)?.strip_prefix('"')?.strip_suffix('"')
+    }
+
     /// The scalar in which, or right behind which, a place of the text is: its node, its kind and its span. A
     /// string has the place between its quotes or at the closing one; a number also at the byte behind it, where
     /// it might go on.

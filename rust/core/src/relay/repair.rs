@@ -248,8 +248,7 @@ impl Choice {
 
     /// The fragment as it is to be sent, if anything of it is.
     fn repair_fragment(&mut self, item: Value<'_>) -> Option<String> {
-        self.calls.add_fragment(item);
-        let ordinal = self.calls.newest_touched()?;
+        let ordinal = self.calls.add_fragment(item).call;
         let call = self.calls.by_ordinal(ordinal)?;
         if self.sent.len() <= ordinal {
             self.sent.resize(ordinal + 1, Sent::default());

@@ -170,6 +170,12 @@ impl ChunkParser {
         Some(self.reader.as_ref()?.alike(fit, lone.event.data))
     }
 
+    /// The number of the template that a lone chunk is of, or became: that of the text that was read last.
+    #[must_use]
+    pub fn template_number(&self) -> Option<u32> {
+        self.reader.as_ref()?.template_number()
+    }
+
     /// The text of which a template was made, as a value. None if there is no template.
     pub fn template(&mut self, fit: Fit) -> Option<Value<'_>> {
         let reader = self.reader.as_mut()?;
