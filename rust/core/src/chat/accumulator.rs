@@ -114,9 +114,9 @@ impl Accumulator {
         // Looking for an error takes a second pass, so only where there may be one.
         let mut suspicious = event == "error" || chunk.kind() == Kind::Array;
         for (key, value) in chunk.members() {
-            match &*key {
+            match key {
                 "object" => suspicious |= value.raw() == r#""error""#,
-                "error" => suspicious = true,
+                "error" => suspicious |= value.is_truthy(),
                 "id" => {
                     if self.id.is_none() {
                         self.id = value.as_nonblank().map(|id| (*id).into());
@@ -140,22 +140,22 @@ impl Accumulator {
                 "usage" => usage = Some(value),
                 "obfuscation" => self.padding = Some(value.node_number()),
                 _ => {
-                    match &*key {
+                    match key {
                         "x_groq" => {
                             groq_usage = value.get("usage");
-                            suspicious = true;
+                            suspicious |= value.get("error").is_some();
                         }
                         "type" => suspicious = true,
                         _ => {}
                     }
-                    self.size += self.extras.set(&key, value);
+                    self.size += self.extras.set(key, value);
                 }
             }
         }
         if let Some(choices) = choices {
             for choice in choices.items().filter(|choice| choice.kind() == Kind::Object) {
                 let choice = Fields::of(choice);
-                suspicious |= choice.error.is_some();
+                suspicious |= choice.error.is_some_and(Value::is_truthy);
                 self.add_choice(&choice)?;
                 self.add_usage(choice.usage);
             }

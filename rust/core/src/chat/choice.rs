@@ -92,6 +92,7 @@ pub struct Fields<'d> {
     message: Option<Value<'d>>,
     finish_reason: Option<Value<'d>>,
     logprobs: Option<Value<'d>>,
+    /// Fields that nobody interprets, other than null.
     has_extras: bool,
 }
 
@@ -109,7 +110,7 @@ impl<'d> Fields<'d> {
             has_extras: false,
         };
         for (key, value) in choice.members() {
-            let field = match &*key {
+            let field = match key {
                 "index" => &mut fields.index,
                 "delta" => &mut fields.delta,
                 "message" => &mut fields.message,
@@ -118,7 +119,7 @@ impl<'d> Fields<'d> {
                 "usage" => &mut fields.usage,
                 "error" => &mut fields.error,
                 _ => {
-                    fields.has_extras = true;
+                    fields.has_extras |= !value.is_null();
                     continue;
                 }
             };
@@ -141,8 +142,8 @@ impl Choice {
             more += self.add_logprobs(logprobs, growth);
         }
         if choice.has_extras {
-            for (key, value) in choice.of.members().filter(|(key, _)| !KNOWN.contains(&&**key)) {
-                more += self.extras.set(&key, value);
+            for (key, value) in choice.of.members().filter(|(key, _)| !KNOWN.contains(key)) {
+                more += self.extras.set(key, value);
             }
         }
         let Fields { message, .. } = *choice;
@@ -183,7 +184,7 @@ impl Choice {
             if value.is_null() {
                 continue;
             }
-            match &*key {
+            match key {
                 "role" => {
                     if let Some(role) = value.as_nonblank().filter(|_| self.role.is_empty()) {
                         self.role = (*role).into();
@@ -213,7 +214,7 @@ impl Choice {
                     growth.other();
                     more += self.annotations.extend(value);
                 }
-                _ => more += self.message_extras.set(&key, value),
+                _ => more += self.message_extras.set(key, value),
             }
         }
         if reasoning.is_some() || reasoning_content.is_some() || details.is_some() {
@@ -267,11 +268,11 @@ impl Choice {
         let held = self.audio.get_or_insert_default();
         let mut more = 0;
         for (key, value) in audio.members() {
-            let grows = match &*key {
+            let grows = match key {
                 "data" => &mut held.data,
                 "transcript" => &mut held.transcript,
                 _ => {
-                    more += held.extras.set(&key, value);
+                    more += held.extras.set(key, value);
                     continue;
                 }
             };
@@ -290,10 +291,10 @@ impl Choice {
         let held = self.logprobs.get_or_insert_default();
         let mut more = 0;
         for (key, value) in logprobs.members() {
-            more += match &*key {
+            more += match key {
                 "content" if value.kind() == Kind::Array => held.content.extend(value),
                 "refusal" if value.kind() == Kind::Array => held.refusal.extend(value),
-                _ => held.extras.set(&key, value),
+                _ => held.extras.set(key, value),
             };
         }
         more

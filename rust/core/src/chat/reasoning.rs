@@ -91,11 +91,11 @@ impl Reasoning {
         };
         let block = &mut self.details[at];
         for (key, value) in fragment.members() {
-            let grows = match &*key {
+            let grows = match key {
                 "text" => &mut block.text,
                 "summary" => &mut block.summary,
                 _ => {
-                    more += block.fields.set(&key, value);
+                    more += block.fields.set(key, value);
                     continue;
                 }
             };

@@ -284,7 +284,7 @@ impl ToolCalls {
         let (mut id, mut index, mut kind, mut function, mut custom) = (None, None, None, None, None);
         let (mut has_extras, mut has_body_extras) = (false, false);
         for (key, value) in item.members() {
-            match &*key {
+            match key {
                 "id" => id = value.as_nonblank().filter(|id| id != "null"),
                 "index" => index = value.as_index(),
                 "type" => kind = value.as_nonblank(),
@@ -333,15 +333,15 @@ impl ToolCalls {
         more += call.add_arguments(&fragment);
         if has_extras {
             for (key, value) in item.members() {
-                if !matches!(&*key, "id" | "index" | "type" | "function" | "custom") {
-                    more += call.extras.set(&key, value);
+                if !matches!(key, "id" | "index" | "type" | "function" | "custom") {
+                    more += call.extras.set(key, value);
                 }
             }
         }
         if let Some(body) = body.filter(|_| has_body_extras) {
             for (key, value) in body.members() {
                 if key != "name" && key != text_key {
-                    more += call.function_extras.set(&key, value);
+                    more += call.function_extras.set(key, value);
                 }
             }
         }

@@ -72,6 +72,8 @@ pub struct Document {
     pub(super) has_escapes: bool,
     /// Whether a key has.
     pub(super) has_escaped_keys: bool,
+    /// What these keys are, by their nodes.
+    decoded_keys: Vec<(u32, Box<str>)>,
     /// Whether an object has a key twice. Hardly any text does, so it is found out once.
     pub(super) has_duplicates: bool,
     /// Whether an object may have a key twice.
@@ -92,7 +94,7 @@ impl Document {
         self.fill(text)
     }
 
-    /// Reads a text that has its first `shared` bytes in common with the one whose values are held.
+    /// Reads a text that has its first `shared` bytes in common with the one whose values were unpacked.
     pub(super) fn read_on(&mut self, text: &str, shared: usize) -> Result<(), Invalid> {
         let begun = self.nodes.partition_point(|node| (node.value.start as usize) < shared);
         let Some(from) = begun.checked_sub(1).filter(|&from| from > 0) else { return self.read(text) };
@@ -113,9 +115,8 @@ impl Document {
                 number = next;
             }
         }
-        // An escaped key that is there already is not told by its bit. That the old text had escapes is taken for
-        // the new one's as well; it is hardly ever asked.
-        self.suspicious = self.has_duplicates || self.has_escaped_keys;
+        // That the old text had escapes is taken for the new one's as well; it is hardly ever asked.
+        self.suspicious = self.has_duplicates;
         let Node { key, value, .. } = self.nodes[from];
         self.nodes.truncate(from);
         // No key begins at 0.
@@ -132,7 +133,9 @@ impl Document {
     /// How many bytes of memory it keeps for the next text.
     #[must_use]
     pub fn capacity(&self) -> usize {
-        self.nodes.capacity() * size_of::<Node>() + self.open.capacity() * size_of::<Open>()
+        let Self { nodes, open, decoded_keys, .. } = self;
+        let keys = decoded_keys.iter().map(|key| size_of_val(key) + key.1.len()).sum::<usize>();
+        nodes.capacity() * size_of::<Node>() + open.capacity() * size_of::<Open>() + keys
     }
 
     /// Gives back the memory that it keeps.
@@ -140,11 +143,11 @@ impl Document {
         *self = Self::default();
     }
 
-    /// Keeps the values in as little memory as may be. The text is shorter than 64 KiB.
+    /// Keeps the values in as little memory as may be. The text is shorter than 64 KiB, and no key has an escape.
     pub(super) fn pack(&self) -> Packed {
-        let Self { has_escapes, has_escaped_keys, has_duplicates, .. } = *self;
+        let Self { has_escapes, has_duplicates, .. } = *self;
         let nodes = self.nodes.iter().map(PackedNode::of).collect();
-        Packed { nodes, has_escapes, has_escaped_keys, has_duplicates }
+        Packed { nodes, has_escapes, has_duplicates }
     }
 
     /// Takes over values that were kept.
@@ -152,7 +155,7 @@ impl Document {
         self.nodes.clear();
         self.nodes.extend(packed.nodes.iter().map(PackedNode::node));
         self.has_escapes = packed.has_escapes;
-        self.has_escaped_keys = packed.has_escaped_keys;
+        self.has_escaped_keys = false;
         self.has_duplicates = packed.has_duplicates;
     }
 
@@ -198,6 +201,9 @@ impl Document {
     /// Reads from a place on where a value or its key may begin, inside the containers that are open.
     fn go_on(&mut self, text: &str, at: usize) -> Result<(), Invalid> {
         self.values(text.as_bytes(), at)?;
+        if self.has_escaped_keys {
+            self.decode_keys(text);
+        }
         self.has_duplicates = self.suspicious && self.finds_duplicates(text);
         Ok(())
     }
@@ -270,6 +276,20 @@ impl Document {
         }
     }
 
+    #[cold]
+    fn decode_keys(&mut self, text: &str) {
+        let keys = self.nodes.iter().zip(0..).map(|(node, number)| (number, &text[node.key.range()]));
+        let keys = keys.filter(|(_, key)| key.contains('\\'));
+        self.decoded_keys = keys.map(|(number, key)| (number, scan::unescape(key).into())).collect();
+    }
+
+    /// The key of a value, if it has an escape.
+    #[cold]
+    pub(super) fn decoded_key(&self, number: usize) -> Option<&str> {
+        let at = self.decoded_keys.binary_search_by_key(&position(number), |(number, _)| *number).ok()?;
+        Some(&self.decoded_keys[at].1)
+    }
+
     /// Whether an object that has not ended yet may have this key already.
     #[cold]
     fn may_have(&self, text: &[u8], object: u32, key: Span) -> bool {
@@ -304,7 +324,6 @@ fn scan_key(text: &[u8], at: usize) -> Result<(Span, usize, bool), Invalid> {
 pub(super) struct Packed {
     nodes: Box<[PackedNode]>,
     has_escapes: bool,
-    has_escaped_keys: bool,
     has_duplicates: bool,
 }
 

@@ -13,8 +13,8 @@
 //! on: it is valid, and it ends where it would end in a full parse. It is of the same kind as the old one, so the
 //! states behind both are equal again, and the argument goes on from there. What lies between gaps is equal byte
 //! for byte, so it has the same values in the same order, only moved. A difference anywhere else (in a key, in
-//! the structure, in a literal) is no fit. Duplicate and escaped keys need no exception: values are places here,
-//! and which of them counts is told later, for all texts alike. The bytes of a text need not be known to be
+//! the structure, in a literal) is no fit. Duplicate keys need no exception: values are places here, and which of
+//! them counts is told later, for all texts alike. A text with an escape in a key is no template. The bytes of a text need not be known to be
 //! UTF-8: those of a template are, gaps begin and end with ASCII, and what is in a gap is checked.
 //!
 //! A few templates are kept, for the few shapes that a stream mixes (text, tool call, reasoning); none outlives
@@ -157,7 +157,10 @@ impl Reader {
         }
         let other = std::mem::take(&mut self.candidate);
         // Of an object with a key twice, readers who parse by other means may keep what is not in its values.
-        if looks_like(text, &other) && self.document.read(&other).is_ok() && !self.document.has_duplicates {
+        if looks_like(text, &other)
+            && self.document.read(&other).is_ok()
+            && !(self.document.has_duplicates || self.document.has_escaped_keys)
+        {
             self.learn(&other);
             // It is not used again before the next text is learned.
             self.document.shrink();
@@ -232,7 +235,7 @@ impl Reader {
             }
             None => self.document.read(text)?,
         }
-        if text.starts_with('{') {
+        if text.starts_with('{') && !self.document.has_escaped_keys {
             self.learn(text);
         }
         Ok(())
