@@ -261,20 +261,6 @@ fn what_varies_becomes_a_gap_and_only_that() {
 }
 
 #[test]
-fn a_text_repeats_if_the_one_before_it_was_of_the_same_template() {
-    let mut reader = Reader::default();
-    let mut repeats = |text: &str| match reader.read(text).unwrap() {
-        Read::Like(fit) => Some(fit.repeats),
-        Read::Parsed => None,
-    };
-    assert_eq!(repeats(&chunk_of(1, "a")), None);
-    assert_eq!(repeats(&chunk_of(1, "b")), Some(true));
-    assert_eq!(repeats("{\"other\":1}"), None);
-    assert_eq!(repeats(&chunk_of(1, "c")), Some(false));
-    assert_eq!(repeats(&chunk_of(1, "d")), Some(true));
-}
-
-#[test]
 fn a_text_in_a_gap_is_checked_as_a_parser_would() {
     let mut reader = Reader::default();
     for text in ["a", "b"] {

@@ -245,8 +245,8 @@ fn add_in_full(to: &mut Accumulator, chunks: &mut ChunkParser, lone: &Lone<'_>) 
     chunks.expand(lone);
     let Some(chunk) = chunks.value(lone) else { return Ok(()) };
     to.add("", chunk)?;
-    if let Some(alike) = chunks.alike(lone) {
-        to.plan(&alike, chunk);
+    if let Some(template) = chunks.template_number() {
+        to.plan(chunk, template, chunks.alike(lone).as_ref());
     }
     Ok(())
 }
