@@ -75,9 +75,8 @@ impl Growth {
         let is_empty = text.raw().len() == 2;
         let grown = Grown { node: text.node_number(), is_empty, target, choice: 0 };
         *self = match *self {
-            Self::Nothing => Self::Text(grown),
             Self::Text(_) if is_empty => return,
-            Self::Text(Grown { is_empty: true, .. }) => Self::Text(grown),
+            Self::Nothing | Self::Text(Grown { is_empty: true, .. }) => Self::Text(grown),
             _ => Self::Other,
         };
     }
@@ -96,6 +95,9 @@ impl Growth {
     }
 }
 
+/// What has to stand in a gap; None where that does not matter.
+type Needed = Option<Box<[u8]>>;
+
 /// Where the text of a chunk goes.
 #[derive(Clone, Debug)]
 pub(super) struct Plan {
@@ -104,8 +106,8 @@ pub(super) struct Plan {
     text: Grown,
     /// A value that may change and is nowhere kept.
     padding: Option<usize>,
-    /// What has to stand in other gaps, by their values; None where that does not matter.
-    others: Box<[(usize, Option<Box<[u8]>>)]>,
+    /// What has to stand in other gaps, by their values.
+    others: Box<[(usize, Needed)]>,
     /// The fields that each chunk replaces, by their values.
     pub replaced: Box<[(Replaced, usize)]>,
 }

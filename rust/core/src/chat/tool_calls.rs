@@ -218,8 +218,11 @@ impl ToolCalls {
         for fragment in fragments {
             let added = self.add_fragment(fragment);
             match added.text {
-                Some((text, named)) => growth.text(text, Target::Arguments(added.call, named)),
-                None => growth.other(),
+                // Beside another fragment, one with a name may begin a new call each time.
+                Some((text, named)) if !named || list.items().count() == 1 => {
+                    growth.text(text, Target::Arguments(added.call, named));
+                }
+                _ => growth.other(),
             }
             more += added.more;
         }
