@@ -24,6 +24,18 @@ pub(super) fn space(text: &[u8], at: usize) -> usize {
     }
 }
 
+/// The first byte at or behind a place that is no white space, and where it stands.
+#[inline]
+pub(super) fn token(text: &[u8], at: usize) -> Result<(usize, u8), Invalid> {
+    match text.get(at) {
+        Some(&byte) if byte > b' ' => Ok((at, byte)),
+        _ => {
+            let at = more_space(text, at);
+            text.get(at).map(|&byte| (at, byte)).ok_or(Invalid)
+        }
+    }
+}
+
 #[inline(never)]
 fn more_space(text: &[u8], mut at: usize) -> usize {
     while let Some(b' ' | b'\n' | b'\r' | b'\t') = text.get(at) {
