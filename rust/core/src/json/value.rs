@@ -210,8 +210,8 @@ impl<'d> Value<'d> {
     /// The text of a string, decoded.
     #[must_use]
     pub fn as_str(self) -> Option<Cow<'d, str>> {
-        let raw = self.raw();
-        (self.kind() == Kind::String).then(|| self.unescape(&raw[1..raw.len() - 1]))
+        let text = self.raw().strip_prefix('"')?.strip_suffix('"')?;
+        Some(self.unescape(text))
     }
 
     /// Decodes what stands between the quotes of a string. Most texts have no escape anywhere.
