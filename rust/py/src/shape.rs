@@ -99,7 +99,7 @@ impl Shapes {
         let Some(Some(shape)) = self.shapes.get(alike.fit().slot) else {
             return Err(PySystemError::new_err("the shape of a template is not known"));
         };
-        shape.step.make(json, alike)
+        shape.step.make(json, &alike)
     }
 
     /// What a text becomes that was parsed.
@@ -118,12 +118,12 @@ impl Shapes {
 }
 
 impl Step {
-    fn make<'py>(&self, json: &Bound<'py, PyBytes>, alike: Alike<'_>) -> PyResult<Bound<'py, PyAny>> {
+    fn make<'py>(&self, json: &Bound<'py, PyBytes>, alike: &Alike<'_>) -> PyResult<Bound<'py, PyAny>> {
         let py = json.py();
         Ok(match self {
             Self::Same(value) => value.bind(py).clone(),
             Self::Gap(gap) => match alike.scalar(*gap) {
-                Some(Scalar::String(content)) => raw::text(py, content.as_bytes())?.into_any(),
+                Some(Scalar::String(content)) => raw::text(py, &content)?.into_any(),
                 Some(Scalar::Number(digits)) => make::number(py, digits)?,
                 None => py.None().into_bound(py),
             },
@@ -142,7 +142,7 @@ impl Step {
 }
 
 impl Members {
-    fn copy<'py>(&self, json: &Bound<'py, PyBytes>, alike: Alike<'_>) -> PyResult<Bound<'py, PyDict>> {
+    fn copy<'py>(&self, json: &Bound<'py, PyBytes>, alike: &Alike<'_>) -> PyResult<Bound<'py, PyDict>> {
         let copy = self.same.bind(json.py()).copy()?;
         for (name, step) in &self.fresh {
             copy.set_item(name, step.make(json, alike)?)?;
@@ -151,13 +151,13 @@ impl Members {
     }
 
     /// The dict, for those who cannot change it.
-    fn make<'py>(&self, json: &Bound<'py, PyBytes>, alike: Alike<'_>) -> PyResult<Bound<'py, PyDict>> {
+    fn make<'py>(&self, json: &Bound<'py, PyBytes>, alike: &Alike<'_>) -> PyResult<Bound<'py, PyDict>> {
         if self.fresh.is_empty() { Ok(self.same.bind(json.py()).clone()) } else { self.copy(json, alike) }
     }
 }
 
 impl Object {
-    fn make<'py>(&self, json: &Bound<'py, PyBytes>, alike: Alike<'_>) -> PyResult<Bound<'py, PyAny>> {
+    fn make<'py>(&self, json: &Bound<'py, PyBytes>, alike: &Alike<'_>) -> PyResult<Bound<'py, PyAny>> {
         let py = json.py();
         let (start, end) = (alike.moved(self.start), alike.moved(self.end));
         let origin = Origin { text: json, sent: None, start, end };

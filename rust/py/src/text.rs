@@ -41,7 +41,7 @@ impl Recent {
 pub struct Kept<const PLACES: usize>([Option<Py<PyString>>; PLACES]);
 
 /// Strings that the chunks of a stream have in common, such as ids and names of models.
-pub type Strings = Kept<16>;
+pub type Strings = Kept<32>;
 
 impl<const PLACES: usize> Kept<PLACES> {
     const fn new() -> Self {
@@ -79,7 +79,7 @@ impl<const PLACES: usize> Default for Kept<PLACES> {
 }
 
 thread_local! {
-    static KEYS: RefCell<Kept<256>> = const { RefCell::new(Kept::new()) };
+    static KEYS: RefCell<Kept<512>> = const { RefCell::new(Kept::new()) };
 }
 
 /// A key of an object, interned: the streams of a process have the same few.
@@ -102,7 +102,11 @@ fn may_be_kept(bytes: &[u8]) -> bool {
 
 /// One of so many places, by the length and the last bytes: names and ids differ most there.
 fn place(bytes: &[u8], places: usize) -> usize {
-    let last = bytes.iter().rev().take(8);
-    let hash = last.fold(bytes.len(), |hash, &byte| (hash ^ usize::from(byte)).wrapping_mul(0x0100_0193));
-    (hash ^ hash >> 16) % places
+    let last = match bytes.last_chunk() {
+        Some(last) => u64::from_le_bytes(*last),
+        None => bytes.iter().fold(0, |last, &byte| last << 8 | u64::from(byte)),
+    };
+    // The multiplier spreads neighbours (Fibonacci hashing): its upper bits depend on all bytes.
+    let hash = (last ^ (bytes.len() as u64) << 56).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    (hash >> 48) as usize % places
 }
