@@ -98,6 +98,26 @@ def changing(count: int) -> list[Chat]:
 
 
 @cache
+def running(count: int) -> list[Chat]:
+    """Make streams of so many events of text in which more changes than the text.
+
+    Usage so far comes with each event, with padding and a field of the provider's own; the time at times.
+    """
+
+    def all_of(seed: int) -> tuple[list[Chunk], list[Message]]:
+        chunks, messages = _saying("content", count - 4, LATIN, seed)
+        draw = random.Random(seed)
+        for number, chunk in enumerate(chunks):
+            chunk["created"] += number // 50
+            chunk["p"] = "".join(draw.choices(LATIN, k=draw.randint(1, 12)))
+            chunk["obfuscation"] = "".join(draw.choices(LATIN, k=draw.randint(1, 12)))
+            chunk["usage"] = {"prompt_tokens": 25, "completion_tokens": number, "total_tokens": 25 + number}
+        return chunks, messages
+
+    return [_chat("running usage", seed, all_of(seed)) for seed in SEEDS]
+
+
+@cache
 def commented(count: int) -> list[Chat]:
     """Make streams of so many events of text, with a keep-alive comment before each."""
 

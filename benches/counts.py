@@ -25,7 +25,7 @@ from typing import Any, NamedTuple
 from benches import chats
 from benches.bodies import SIZES
 from benches.chats import Chat
-from benches.names import CALLS, CHANGING, MULTIBYTE, RECORDED, SHAPES, TEXT
+from benches.names import CALLS, CHANGING, MULTIBYTE, RECORDED, RUNNING, SHAPES, TEXT
 
 TOLERANCE = 0.02
 """Counts of one build are nearly equal; what a change elsewhere moves by accident is more."""
@@ -36,7 +36,7 @@ ROOT = Path(__file__).parent.parent
 PROGRAM = ROOT / "target" / "profiling" / "examples" / "count"
 BASELINE = Path(__file__).with_name("counts.json")
 
-WORKS = {"EventParser": "events", "ChunkParser": "chunks", "ChatReader": "chat"}
+WORKS = {"EventParser": "events", "ChunkParser": "chunks", "ChatReader": "chat", "Relay": "relay"}
 CASES = [
     (parser, shape, cut)
     for parser in WORKS
@@ -47,6 +47,7 @@ CASES = [
         (TEXT, "64 KiB"),
         (MULTIBYTE, "64 KiB"),
         (CALLS, "64 KiB"),
+        (RUNNING, "64 KiB"),
         (CHANGING, "64 KiB"),
     ]
 ]

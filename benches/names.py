@@ -12,6 +12,7 @@ MULTIBYTE = "2,000 events of multibyte text"
 CALLS = "2,000 events of tool calls"
 REASONING = "2,000 events of reasoning"
 CHOICES = "2,000 events of n=4 choices"
+RUNNING = "2,000 events of text with running usage"
 CHANGING = "2,000 events, each of another shape"
 COMMENTS = "2,000 events with keep-alive comments"
 DRIP = "200 events in drips of 8 bytes"
@@ -26,6 +27,7 @@ SHAPES: dict[str, Callable[[], list[Chat]]] = {
     CALLS: lambda: chat_shapes.tool_calls(2_000),
     REASONING: lambda: chat_shapes.reasoning(2_000),
     CHOICES: lambda: chat_shapes.choices(2_000),
+    RUNNING: lambda: chat_shapes.running(2_000),
     CHANGING: lambda: chat_shapes.changing(2_000),
     COMMENTS: lambda: chat_shapes.commented(2_000),
     DRIP: lambda: chat_shapes.text(200),

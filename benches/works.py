@@ -23,6 +23,7 @@ from benches.names import (
     MULTIBYTE,
     REASONING,
     RECORDED,
+    RUNNING,
     SHAPES,
     TEXT,
 )
@@ -78,7 +79,7 @@ READ = Work(
     [
         *((RECORDED, cut) for cut in CUTS),
         (TEXT, ONE),
-        *((shape, LARGE) for shape in (TEXT, MULTIBYTE, CALLS, REASONING, CHOICES, CHANGING, IMAGE)),
+        *((shape, LARGE) for shape in (TEXT, MULTIBYTE, CALLS, REASONING, RUNNING, CHOICES, CHANGING, IMAGE)),
     ],
 )
 ACCUMULATE = Work(
@@ -91,7 +92,18 @@ ACCUMULATE = Work(
         (CHANGING, ONE),
         *(
             (shape, LARGE)
-            for shape in (TEXT, MULTIBYTE, CALLS, REASONING, CHOICES, CHANGING, COMMENTS, LONG, IMAGE)
+            for shape in (
+                TEXT,
+                MULTIBYTE,
+                CALLS,
+                REASONING,
+                RUNNING,
+                CHOICES,
+                CHANGING,
+                COMMENTS,
+                LONG,
+                IMAGE,
+            )
         ),
         (DRIP, EIGHT),
     ],

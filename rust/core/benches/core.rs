@@ -112,9 +112,12 @@ fn measure(criterion: &mut Criterion) {
         changing(),
         large(),
     ];
-    for (name, work) in
-        [("EventParser", works::events as Work), ("ChunkParser", works::chunks), ("ChatReader", works::chat)]
-    {
+    for (name, work) in [
+        ("EventParser", works::events as Work),
+        ("ChunkParser", works::chunks),
+        ("ChatReader", works::chat),
+        ("Relay", works::relay),
+    ] {
         let mut group = criterion.benchmark_group(name);
         for stream in &streams {
             let expected = match name {

@@ -1,7 +1,7 @@
 //! Does one work on one body so many times, for an instruction counter to watch: see `benches/counts.py`.
 //!
-//! `count WORK CUT TIMES FILE`: the work is `events`, `chunks` or `chat`, the cut a size in bytes or `event`. Prints
-//! how many items one time found, and how many bytes in them.
+//! `count WORK CUT TIMES FILE`: the work is `events`, `chunks`, `chat` or `relay`, the cut a size in bytes or
+//! `event`. Prints how many items one time found, and how many bytes in them.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout, reason = "a tool of the benches")]
 
 #[allow(missing_docs, reason = "a part of the benches")]
@@ -16,6 +16,7 @@ fn main() {
         "events" => works::events,
         "chunks" => works::chunks,
         "chat" => works::chat,
+        "relay" => works::relay,
         other => panic!("no such work: {other}"),
     };
     let body = std::fs::read(file).unwrap();

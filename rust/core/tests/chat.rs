@@ -225,7 +225,7 @@ fn rebuilt(value: Read<'_>) -> Value {
         Kind::String => Value::String(value.as_str().unwrap().into_owned()),
         Kind::Array => value.items().map(rebuilt).collect(),
         Kind::Object => {
-            Value::Object(value.members().map(|(key, value)| (key.into_owned(), rebuilt(value))).collect())
+            Value::Object(value.members().map(|(key, value)| (key.to_owned(), rebuilt(value))).collect())
         }
     }
 }

@@ -242,6 +242,10 @@ impl Reading {
                     let object = self.object(py, core, &lone)?;
                     self.found.push(object);
                 }
+                if rest.is_empty() {
+                    // A lone chunk leaves nothing behind that waits; nearly every call ends here.
+                    return Ok(());
+                }
             }
             match core.next_step(&mut rest)? {
                 Some(Step::Chunk(chunk)) if wanted && chunk.value.kind() == Kind::Object => {

@@ -7,6 +7,7 @@ use std::hint::black_box;
 
 use deltawire_core::LimitExceeded;
 use deltawire_core::chat::Limits;
+use deltawire_core::relay::{Edit, Relay, Rules};
 use deltawire_core::sse::EventParser;
 use deltawire_core::stream::{ChatReader, ChunkParser, Step};
 
@@ -71,12 +72,28 @@ pub fn chat(chunks: &[&[u8]]) -> Result<Found, LimitExceeded> {
         reader.feed(chunk)?;
     }
     reader.close()?;
+    Ok(said(&reader))
+}
+
+/// The same, of a stream that is passed on under another model name and without usage.
+pub fn relay(chunks: &[&[u8]]) -> Result<Found, LimitExceeded> {
+    let set = vec![("model".into(), "\"house/model-1\"".into())];
+    let rules = Rules { set, drop_usage: true, ..Rules::default() };
+    let mut relay = Relay::new(rules, MAX_EVENT_SIZE, "[DONE]", LIMITS, false);
+    for &chunk in chunks {
+        black_box(relay.feed(chunk, &mut |_| Edit::Keep));
+    }
+    black_box(relay.close(&mut |_| Edit::Keep));
+    relay.exceeded().map_or_else(|| Ok(said(relay.reader())), Err)
+}
+
+fn said(reader: &ChatReader) -> Found {
     let items = reader.chunks().payloads();
     let bytes = reader.message().choices().map(|(_, choice)| {
         let calls: usize = choice.tool_calls.iter().map(|call| call.arguments(true).len()).sum();
         choice.content.as_ref().map_or(0, String::len) + calls
     });
-    Ok(Found { items: usize::try_from(items).unwrap_or(usize::MAX), bytes: bytes.sum() })
+    Found { items: usize::try_from(items).unwrap_or(usize::MAX), bytes: bytes.sum() }
 }
 
 /// Cuts a body into pieces of a size, or where no size is given after each event that ends with a blank line.

@@ -11,7 +11,7 @@
 //! Other fields: see [`Extras`].
 
 use crate::chat::choice::Fields;
-use crate::chat::plan::Plan;
+use crate::chat::plan::{Change, Growth, Plan, Replaced};
 use crate::chat::{Choice, Extras, ProviderError};
 use crate::json::{Alike, Kind, Value};
 
@@ -64,10 +64,11 @@ pub struct Accumulator {
     pub(super) choices: Vec<(u64, Choice)>,
     real_usage: bool,
     size: isize,
-    /// How many chunks were added in full: no older plan holds.
-    pub(super) generation: u32,
-    /// For the chunks of each template, by its slot.
-    plans: Vec<Option<Plan>>,
+    /// What the chunk that was added in full last has made grow, and its padding.
+    pub(super) growth: Growth,
+    pub(super) padding: Option<usize>,
+    /// For chunks like that one.
+    plan: Option<Plan>,
 }
 
 impl Accumulator {
@@ -89,8 +90,9 @@ impl Accumulator {
             choices: Vec::new(),
             real_usage: false,
             size: 0,
-            generation: 0,
-            plans: Vec::new(),
+            growth: Growth::default(),
+            padding: None,
+            plan: None,
         }
     }
 
@@ -107,14 +109,14 @@ impl Accumulator {
     ///
     /// The message went over a limit. What came before is kept.
     pub fn add(&mut self, event: &str, chunk: Value<'_>) -> Result<(), OverLimit> {
-        self.generation = self.generation.wrapping_add(1);
+        (self.growth, self.padding, self.plan) = (Growth::Nothing, None, None);
         let (mut choices, mut usage, mut groq_usage) = (None, None, None);
         // Looking for an error takes a second pass, so only where there may be one.
         let mut suspicious = event == "error" || chunk.kind() == Kind::Array;
         for (key, value) in chunk.members() {
-            match &*key {
+            match key {
                 "object" => suspicious |= value.raw() == r#""error""#,
-                "error" => suspicious = true,
+                "error" => suspicious |= value.is_truthy(),
                 "id" => {
                     if self.id.is_none() {
                         self.id = value.as_nonblank().map(|id| (*id).into());
@@ -136,23 +138,24 @@ impl Accumulator {
                 }
                 "choices" => choices = Some(value),
                 "usage" => usage = Some(value),
+                "obfuscation" => self.padding = Some(value.node_number()),
                 _ => {
-                    match &*key {
+                    match key {
                         "x_groq" => {
                             groq_usage = value.get("usage");
-                            suspicious = true;
+                            suspicious |= value.get("error").is_some();
                         }
                         "type" => suspicious = true,
                         _ => {}
                     }
-                    self.size += self.extras.set(&key, value);
+                    self.size += self.extras.set(key, value);
                 }
             }
         }
         if let Some(choices) = choices {
             for choice in choices.items().filter(|choice| choice.kind() == Kind::Object) {
                 let choice = Fields::of(choice);
-                suspicious |= choice.error.is_some();
+                suspicious |= choice.error.is_some_and(Value::is_truthy);
                 self.add_choice(&choice)?;
                 self.add_usage(choice.usage);
             }
@@ -173,32 +176,43 @@ impl Accumulator {
     /// As for `add`.
     #[inline]
     pub fn add_alike(&mut self, alike: &Alike<'_>) -> Option<Result<(), OverLimit>> {
-        let fit = alike.fit();
-        let plan = self.plans.get(fit.slot)?.as_ref()?;
-        if plan.serial != fit.serial || plan.generation != self.generation {
-            return None;
-        }
+        let plan = self.plan.as_ref()?;
         self.size += plan.add(alike, &mut self.choices)?;
+        for &(what, node) in &plan.replaced {
+            let raw = &alike.value(node);
+            match what {
+                Replaced::Created if is_zero(raw) => {}
+                Replaced::Created => set(&mut self.created, raw),
+                Replaced::Usage => set(&mut self.usage, raw),
+                Replaced::Extra(at) => self.size += self.extras.replace(at, raw),
+            }
+        }
         Some(check("max_message_size", self.size.unsigned_abs(), self.limits.max_message_size))
     }
 
-    /// Plans for chunks of the same template as one that has just been added in full, and that the one before it
-    /// was of: then there are likely to be more.
-    pub fn plan(&mut self, alike: &Alike<'_>, chunk: Value<'_>) {
-        let fit = alike.fit();
-        if fit.repeats {
-            let plan = Plan::of(alike, chunk, self);
-            if self.plans.len() <= fit.slot {
-                self.plans.resize_with(fit.slot + 1, || None);
-            }
-            self.plans[fit.slot] = plan;
-        }
+    /// Plans for chunks like the one that has just been added in full. It is of this template; `alike` tells what it
+    /// has in the gaps, unless it is the template's own text.
+    pub fn plan(&mut self, chunk: Value<'_>, template: u32, alike: Option<&Alike<'_>>) {
+        self.plan = Plan::of(self, chunk, template, alike);
     }
 
-    /// Where the choice of a chunk is held.
-    pub(super) fn place_of(&self, choice: Value<'_>) -> Option<usize> {
-        let index = choice.get("index").filter(|_| !self.merge_choices).and_then(Value::as_index);
-        self.choices.binary_search_by_key(&index.unwrap_or(0), |(index, _)| *index).ok()
+    /// What it means that a field of a chunk that was added changes, by the rules of [`add`](Self::add).
+    pub(super) fn change_of(
+        &self,
+        key: &str,
+        field: Value<'_>,
+        changes: impl Fn(Value<'_>) -> bool,
+    ) -> Change {
+        match key {
+            "id" if self.id.is_some() => Change::Ignored,
+            "created" if field.kind() == Kind::Number => Change::Replaces(Replaced::Created),
+            "created" | "obfuscation" => Change::Ignored,
+            // Where a number that does not change makes it real, it stays so.
+            "usage" if counts(field, |number| !changes(number)) => Change::Replaces(Replaced::Usage),
+            "id" | "object" | "error" | "model" | "system_fingerprint" | "service_tier" | "choices"
+            | "usage" | "x_groq" | "type" => Change::Unknown,
+            _ => self.extras.place(key).map_or(Change::Unknown, |at| Change::Replaces(Replaced::Extra(at))),
+        }
     }
 
     /// The choices by index, in ascending order.
@@ -241,7 +255,9 @@ impl Accumulator {
                 at
             }
         };
-        self.size += self.choices[at].1.add(choice);
+        let mut growth = Growth::default();
+        self.size += self.choices[at].1.add(choice, &mut growth);
+        self.growth.and(growth, at);
         let calls = self.choices[at].1.tool_calls.count();
         if calls > 0 {
             let (id, created) =
@@ -254,7 +270,7 @@ impl Accumulator {
 
     fn add_usage(&mut self, usage: Option<Value<'_>>) {
         let Some(usage) = usage.filter(|usage| usage.kind() == Kind::Object) else { return };
-        let real = counts(usage);
+        let real = counts(usage, |_| true);
         if real || !self.real_usage {
             set(&mut self.usage, usage.raw());
             self.real_usage = real;
@@ -276,13 +292,15 @@ fn generated_id(id: &str, created: &str, choice: u64, ordinal: usize) -> Box<str
     format!("call_{hash:016x}").into()
 }
 
-/// Whether any number in a usage object is not zero.
-fn counts(usage: Value<'_>) -> bool {
-    usage.members().any(|(_, value)| match value.kind() {
-        Kind::Number => value.is_truthy(),
-        Kind::Object => value.members().any(|(_, value)| value.kind() == Kind::Number && value.is_truthy()),
-        _ => false,
-    })
+/// Whether any number in a usage object, of those that are to be looked at, is not zero.
+fn counts(usage: Value<'_>, looked_at: impl Fn(Value<'_>) -> bool) -> bool {
+    let counts = |value: Value<'_>| value.kind() == Kind::Number && value.is_truthy() && looked_at(value);
+    let mut members = usage.members().map(|(_, value)| value);
+    members.any(|value| counts(value) || value.members().any(|(_, value)| counts(value)))
+}
+
+fn is_zero(number: &str) -> bool {
+    number.parse::<f64>() == Ok(0.0)
 }
 
 fn set(held: &mut Option<Box<str>>, text: &str) {

@@ -7,6 +7,7 @@
 use std::borrow::Cow;
 
 use crate::chat::extras::{Extras, RawList};
+use crate::chat::plan::{Growth, Target};
 use crate::chat::reasoning::Reasoning;
 use crate::chat::tool_calls::ToolCalls;
 use crate::json::{Kind, Value};
@@ -91,6 +92,7 @@ pub struct Fields<'d> {
     message: Option<Value<'d>>,
     finish_reason: Option<Value<'d>>,
     logprobs: Option<Value<'d>>,
+    /// Fields that nobody interprets, other than null.
     has_extras: bool,
 }
 
@@ -108,7 +110,7 @@ impl<'d> Fields<'d> {
             has_extras: false,
         };
         for (key, value) in choice.members() {
-            let field = match &*key {
+            let field = match key {
                 "index" => &mut fields.index,
                 "delta" => &mut fields.delta,
                 "message" => &mut fields.message,
@@ -117,7 +119,7 @@ impl<'d> Fields<'d> {
                 "usage" => &mut fields.usage,
                 "error" => &mut fields.error,
                 _ => {
-                    fields.has_extras = true;
+                    fields.has_extras |= !value.is_null();
                     continue;
                 }
             };
@@ -128,8 +130,8 @@ impl<'d> Fields<'d> {
 }
 
 impl Choice {
-    /// Takes a choice of a chunk; returns how many more bytes are held.
-    pub fn add(&mut self, choice: &Fields<'_>) -> isize {
+    /// Takes a choice of a chunk, and notes what it makes grow; returns how many more bytes are held.
+    pub(super) fn add(&mut self, choice: &Fields<'_>, growth: &mut Growth) -> isize {
         let mut more = 0;
         if let Some(reason) = choice.finish_reason.and_then(Value::as_nonblank)
             && self.finish_reason.as_deref() != Some(&*reason)
@@ -137,11 +139,11 @@ impl Choice {
             self.finish_reason = Some((*reason).into());
         }
         if let Some(logprobs) = choice.logprobs {
-            more += self.add_logprobs(logprobs);
+            more += self.add_logprobs(logprobs, growth);
         }
         if choice.has_extras {
-            for (key, value) in choice.of.members().filter(|(key, _)| !KNOWN.contains(&&**key)) {
-                more += self.extras.set(&key, value);
+            for (key, value) in choice.of.members().filter(|(key, _)| !KNOWN.contains(key)) {
+                more += self.extras.set(key, value);
             }
         }
         let Fields { message, .. } = *choice;
@@ -149,13 +151,14 @@ impl Choice {
         let index = choice.index.and_then(Value::as_index).unwrap_or(0);
         if let Some(delta) = delta.filter(|delta| delta.kind() == Kind::Object) {
             self.has_delta = true;
-            more += self.add_delta(delta);
+            more += self.add_delta(delta, growth);
         } else if let Some(message) =
             message.filter(|it| it.kind() == Kind::Object && delta.is_none() && !self.has_delta)
         {
+            growth.other();
             // Of choices that are merged, each has a message of its own.
             if self.message_of.replace(index) != Some(index) {
-                let growth = self.add_delta(message);
+                let growth = self.add_delta(message, growth);
                 self.message_size += growth;
                 return more + growth;
             }
@@ -168,43 +171,66 @@ impl Choice {
                 ..Self::default()
             };
             *self = whole;
-            self.message_size = self.add_delta(message);
+            self.message_size = self.add_delta(message, growth);
             more += self.message_size;
         }
         more
     }
 
-    fn add_delta(&mut self, delta: Value<'_>) -> isize {
+    fn add_delta(&mut self, delta: Value<'_>, growth: &mut Growth) -> isize {
         let mut more = 0;
         let (mut reasoning, mut reasoning_content, mut details) = (None, None, None);
         for (key, value) in delta.members() {
             if value.is_null() {
                 continue;
             }
-            match &*key {
+            match key {
                 "role" => {
                     if let Some(role) = value.as_nonblank().filter(|_| self.role.is_empty()) {
                         self.role = (*role).into();
                     }
                 }
-                "content" => more += self.add_content(value),
-                "refusal" => more += push(&mut self.refusal, value.as_str().filter(|text| !text.is_empty())),
+                "content" => more += self.add_content(value, growth),
+                "refusal" => {
+                    let text = value.as_str().filter(|text| !text.is_empty());
+                    if text.is_some() {
+                        growth.other();
+                    }
+                    more += push(&mut self.refusal, text);
+                }
                 "reasoning" => reasoning = Some(value),
                 "reasoning_content" => reasoning_content = Some(value),
                 "reasoning_details" => details = Some(value),
-                "tool_calls" => more += self.tool_calls.add(value),
-                "function_call" => more += self.add_function_call(value),
-                "audio" => more += self.add_audio(value),
-                "annotations" if value.kind() == Kind::Array => more += self.annotations.extend(value),
-                _ => more += self.message_extras.set(&key, value),
+                "tool_calls" => more += self.tool_calls.add(value, growth),
+                "function_call" => {
+                    growth.other();
+                    more += self.add_function_call(value);
+                }
+                "audio" => {
+                    growth.other();
+                    more += self.add_audio(value);
+                }
+                "annotations" if value.kind() == Kind::Array => {
+                    growth.other();
+                    more += self.annotations.extend(value);
+                }
+                _ => more += self.message_extras.set(key, value),
             }
         }
-        more + self.reasoning.add(reasoning, reasoning_content, details)
+        if reasoning.is_some() || reasoning_content.is_some() || details.is_some() {
+            more += self.reasoning.add(reasoning, reasoning_content, details, growth);
+        }
+        more
     }
 
     /// Text, or a list of parts: `text` is content, `thinking` is reasoning (Mistral).
-    fn add_content(&mut self, content: Value<'_>) -> isize {
-        let mut more = push(&mut self.content, content.as_str());
+    fn add_content(&mut self, content: Value<'_>, growth: &mut Growth) -> isize {
+        if content.kind() == Kind::String {
+            growth.text(content, Target::Content);
+            return push(&mut self.content, content.as_str());
+        }
+        growth.other();
+        let mut more = 0;
         for part in content.items() {
             let kind = part.get("type").and_then(Value::as_str).unwrap_or_default();
             match (&*kind, part.get(&kind)) {
@@ -242,11 +268,11 @@ impl Choice {
         let held = self.audio.get_or_insert_default();
         let mut more = 0;
         for (key, value) in audio.members() {
-            let grows = match &*key {
+            let grows = match key {
                 "data" => &mut held.data,
                 "transcript" => &mut held.transcript,
                 _ => {
-                    more += held.extras.set(&key, value);
+                    more += held.extras.set(key, value);
                     continue;
                 }
             };
@@ -257,17 +283,18 @@ impl Choice {
         more
     }
 
-    fn add_logprobs(&mut self, logprobs: Value<'_>) -> isize {
+    fn add_logprobs(&mut self, logprobs: Value<'_>, growth: &mut Growth) -> isize {
         if logprobs.kind() != Kind::Object {
             return 0;
         }
+        growth.other();
         let held = self.logprobs.get_or_insert_default();
         let mut more = 0;
         for (key, value) in logprobs.members() {
-            more += match &*key {
+            more += match key {
                 "content" if value.kind() == Kind::Array => held.content.extend(value),
                 "refusal" if value.kind() == Kind::Array => held.refusal.extend(value),
-                _ => held.extras.set(&key, value),
+                _ => held.extras.set(key, value),
             };
         }
         more

@@ -32,7 +32,7 @@ impl ProviderError {
         let (mut error, mut groq, mut choices) = (None, None, None);
         let (mut object, mut kind, mut response) = (None, None, None);
         for (key, value) in document.members() {
-            match &*key {
+            match key {
                 "error" => error = Some(value),
                 "x_groq" => groq = Some(value),
                 "choices" => choices = Some(value),

@@ -26,12 +26,7 @@ impl Extras {
         }
         let raw = value.raw();
         if let Some(at) = self.place(key) {
-            let held = &mut self.fields[at].1;
-            let growth = raw.len().cast_signed() - held.len().cast_signed();
-            if **held != *raw {
-                *held = raw.into();
-            }
-            return growth;
+            return self.replace(at, raw);
         }
         if self.fields.len() >= LOOKED_THROUGH {
             let known = || self.fields.iter().map(|(key, _)| key.clone()).zip(0..).collect();
@@ -41,7 +36,18 @@ impl Extras {
         (key.len() + raw.len()).cast_signed()
     }
 
-    fn place(&self, key: &str) -> Option<usize> {
+    /// Takes another value of the field at a place; returns by how many bytes what is held has grown.
+    pub(super) fn replace(&mut self, at: usize, raw: &str) -> isize {
+        let held = &mut self.fields[at].1;
+        let growth = raw.len().cast_signed() - held.len().cast_signed();
+        if **held != *raw {
+            *held = raw.into();
+        }
+        growth
+    }
+
+    /// Where a field is.
+    pub(super) fn place(&self, key: &str) -> Option<usize> {
         match &self.places {
             None => self.fields.iter().position(|(known, _)| **known == *key),
             Some(places) => places.get(key).copied(),

@@ -1,137 +1,188 @@
 //! What to do with a chunk that is like the one before it but for one piece of text.
 //!
-//! Most chunks of a stream are that. Adding such a chunk again changes nothing but where the piece goes: every
-//! other rule keeps the first or the last value of a field, and the values are the same as a chunk ago. So a
-//! plan is made from a chunk that was added in full, and says where its only piece of text goes. It holds for the
-//! chunks of the same template, as long as no other chunk is added in full.
+//! Most chunks of a stream are that. Adding such a chunk changes nothing but where the piece goes: every other rule
+//! keeps the first or the last value of a field, and the values are the same as a chunk ago. So while a chunk is
+//! added in full, it is noted what it made grow ([`Growth`]). Where that is one text at most, the note is a plan for
+//! the chunks of the same template: it says where their text goes. It holds until another chunk is added in full.
+//!
+//! Some providers change another field with every chunk: `created`, running usage, fields of their own such as `p`.
+//! Of these the last value counts, so the plan names them too, and each chunk replaces what is held.
 //!
 //! No plan is made where another field would grow by being added twice: a second text, a list of details,
-//! annotations or log probabilities, an id or name of a tool call, more than one choice or call. Where a value is
-//! known to change that is no text or padding (the index, as one tool call follows another), the plan holds as
-//! long as it does not.
-
-use std::borrow::Cow;
+//! annotations or log probabilities, more than one choice or call. Any other value that is known to change (the
+//! index, as one tool call follows another) has to be what it was.
+//!
+//! Some providers repeat the id of a tool call, and its name, with each fragment. By the rules of
+//! [`ToolCalls`](crate::chat::ToolCalls) a fragment goes where the one before it with the same id, index and name
+//! went; but where a name stands beside whole arguments, it may begin a new call, and the plan does not hold.
 
 use crate::chat::{Accumulator, Choice};
-use crate::json::{Alike, Kind, Value};
+use crate::json::{Alike, Value};
+
+/// What a chunk has made grow.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) enum Growth {
+    /// Nothing.
+    #[default]
+    Nothing,
+    /// This text, and if anything else, then by empty texts.
+    Text(Grown),
+    /// More than one text, or what is no text.
+    Other,
+}
+
+/// A text of a chunk, and where it went.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Grown {
+    /// The text's place among the values of the chunk.
+    node: usize,
+    is_empty: bool,
+    target: Target,
+    /// The choice, as a place in the accumulator's list.
+    choice: usize,
+}
+
+/// What a text is appended to.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Target {
+    Content,
+    Reasoning,
+    /// The call, as a place in the choice's list; and whether its name is sent with each fragment.
+    Arguments(usize, bool),
+}
+
+/// What it means that a field of a chunk changes.
+pub(super) enum Change {
+    /// Nothing.
+    Ignored,
+    Replaces(Replaced),
+    /// The chunk has to be added in full.
+    Unknown,
+}
+
+/// A field of which the last value counts.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Replaced {
+    Created,
+    Usage,
+    /// A field that nobody interprets, by its place among these.
+    Extra(usize),
+}
+
+impl Growth {
+    /// Notes a text.
+    pub(super) fn text(&mut self, text: Value<'_>, target: Target) {
+        let is_empty = text.raw().len() == 2;
+        let grown = Grown { node: text.node_number(), is_empty, target, choice: 0 };
+        *self = match *self {
+            Self::Nothing => Self::Text(grown),
+            Self::Text(_) if is_empty => return,
+            Self::Text(Grown { is_empty: true, .. }) => Self::Text(grown),
+            _ => Self::Other,
+        };
+    }
+
+    /// Notes what is no text.
+    pub(super) fn other(&mut self) {
+        *self = Self::Other;
+    }
+
+    /// What the chunk has made grow with a further choice, which has made this grow.
+    pub(super) fn and(&mut self, more: Self, choice: usize) {
+        *self = match (*self, more) {
+            (Self::Nothing, Self::Text(grown)) => Self::Text(Grown { choice, ..grown }),
+            _ => Self::Other,
+        };
+    }
+}
 
 /// Where the text of a chunk goes.
 #[derive(Clone, Debug)]
 pub(super) struct Plan {
-    /// The template's.
-    pub serial: u32,
-    /// The accumulator's, when the plan was made.
-    pub generation: u32,
-    text: Text,
-    /// What has to stand in the other gaps, by their places among all.
-    others: Box<[(usize, Box<[u8]>)]>,
-    /// The choice, as a place in the accumulator's list.
-    choice: usize,
-    target: Target,
-}
-
-#[derive(Clone, Debug)]
-enum Text {
-    /// In a gap, by its place among them.
-    Gap(usize),
-    /// The same each time.
-    Fixed(Box<str>),
-}
-
-#[derive(Clone, Copy, Debug)]
-enum Target {
-    Content,
-    Reasoning,
-    /// The call, as a place in the choice's list.
-    Arguments(usize),
+    /// The template, by its number.
+    template: u32,
+    text: Grown,
+    /// A value that may change and is nowhere kept.
+    padding: Option<usize>,
+    /// What has to stand in other gaps, by their values; None where that does not matter.
+    others: Box<[(usize, Option<Box<[u8]>>)]>,
+    /// The fields that each chunk replaces, by their values.
+    pub replaced: Box<[(Replaced, usize)]>,
 }
 
 impl Plan {
-    /// A plan from a chunk that has just been added in full.
-    pub(super) fn of(alike: &Alike<'_>, chunk: Value<'_>, accumulator: &Accumulator) -> Option<Self> {
-        let gap_of = |value: Value<'_>| alike.gaps().position(|node| node == value.node_number());
-        let mut choices = chunk.get("choices").filter(|list| list.kind() == Kind::Array)?.items();
-        let (choice, None) = (choices.next()?, choices.next()) else { return None };
-        let at = accumulator.place_of(choice)?;
-        let held = &accumulator.choices[at].1;
-        let delta = choice.get("delta").filter(|delta| delta.kind() == Kind::Object)?;
-        if choice.get("logprobs").is_some_and(|logprobs| !logprobs.is_null()) {
+    /// A plan from a chunk that has just been added in full. `alike` tells what it has in the gaps of its template;
+    /// without it, the template is the chunk itself.
+    pub(super) fn of(
+        accumulator: &Accumulator,
+        chunk: Value<'_>,
+        template: u32,
+        alike: Option<&Alike<'_>>,
+    ) -> Option<Self> {
+        let Growth::Text(text) = accumulator.growth else { return None };
+        let padding = accumulator.padding;
+        let is_gap = |value: Value<'_>| {
+            alike.is_some_and(|alike| alike.gaps().any(|node| node == value.node_number()))
+        };
+        let (mut others, mut replaced): (Vec<_>, Vec<(Replaced, usize)>) = Default::default();
+        let gaps = alike.into_iter().flat_map(|alike| alike.gaps().enumerate().map(move |gap| (alike, gap)));
+        for (alike, (gap, node)) in gaps.filter(|&(_, (_, node))| node != text.node && Some(node) != padding)
+        {
+            let field = chunk.members().find(|(_, field)| field.holds(node));
+            let change =
+                field.map(|(key, field)| (accumulator.change_of(key, field, is_gap), field.node_number()));
+            let same = match change {
+                Some((Change::Ignored, _)) => None,
+                Some((Change::Replaces(what), field)) => {
+                    // Several gaps may be in one field.
+                    if replaced.last().is_none_or(|&(_, last)| last != field) {
+                        replaced.push((what, field));
+                    }
+                    None
+                }
+                Some((Change::Unknown, _)) | None => Some(alike.raw(gap).into()),
+            };
+            others.push((node, same));
+        }
+        Some(Self { template, text, padding, others: others.into(), replaced: replaced.into() })
+    }
+
+    /// Adds a chunk, if the plan is one for it; returns how many more bytes are held.
+    #[inline]
+    pub(super) fn add(&self, alike: &Alike<'_>, choices: &mut [(u64, Choice)]) -> Option<isize> {
+        let Grown { node, target, choice, .. } = self.text;
+        if alike.fit().template != self.template {
             return None;
         }
         let mut text = None;
-        for (key, value) in delta.members() {
-            let target = match &*key {
-                _ if value.is_null() => continue,
-                "content" => Target::Content,
-                "reasoning" | "reasoning_content" => Target::Reasoning,
-                "tool_calls" => {
-                    if value.items().next().is_none() {
-                        continue;
-                    }
-                    let (value, call) = fragment(value, held)?;
-                    set_once(&mut text, value, Target::Arguments(call))?;
-                    continue;
+        for (gap, changing) in alike.gaps().enumerate() {
+            if changing == node {
+                text = Some(gap);
+            } else if Some(changing) != self.padding {
+                let same = match self.others.iter().find(|(other, _)| *other == changing) {
+                    Some((_, None)) => continue,
+                    Some((_, Some(same))) => same,
+                    // What has become a gap since then was what the template has.
+                    None => alike.template_raw(gap),
+                };
+                if alike.raw(gap) != same {
+                    return None;
                 }
-                "refusal" if value.raw() == "\"\"" => continue,
-                "refusal" | "reasoning_details" | "function_call" | "audio" | "annotations" => return None,
-                _ => continue,
-            };
-            if value.kind() != Kind::String {
-                return None;
-            }
-            if value.raw() != "\"\"" || gap_of(value).is_some() {
-                set_once(&mut text, value, target)?;
             }
         }
-        let (value, target) = text?;
-        let padding = chunk.get("obfuscation").map(Value::node_number);
-        let others = alike
-            .gaps()
-            .enumerate()
-            .filter(|&(_, node)| node != value.node_number() && Some(node) != padding);
-        let others = others.map(|(gap, _)| (gap, alike.raw(gap).into())).collect();
-        let text = match gap_of(value) {
-            Some(gap) => Text::Gap(gap),
-            None => Text::Fixed((*value.as_str()?).into()),
+        let text = match text {
+            Some(gap) => alike.string(gap)?,
+            None => alike.fixed_string(node)?,
         };
-        let (serial, generation) = (alike.fit().serial, accumulator.generation);
-        Some(Self { serial, generation, text, others, choice: at, target })
-    }
-
-    /// Adds a chunk of the same template, if the plan holds for it; returns how many more bytes are held.
-    #[inline]
-    pub(super) fn add(&self, alike: &Alike<'_>, choices: &mut [(u64, Choice)]) -> Option<isize> {
-        if self.others.iter().any(|(gap, held)| alike.raw(*gap) != &**held) {
-            return None;
-        }
-        let text = match &self.text {
-            Text::Gap(gap) => alike.string(*gap)?,
-            Text::Fixed(text) => Cow::Borrowed(&**text),
-        };
-        let choice = &mut choices.get_mut(self.choice)?.1;
-        Some(match self.target {
+        let choice = &mut choices.get_mut(choice)?.1;
+        Some(match target {
             Target::Content => {
                 choice.content.get_or_insert_default().push_str(&text);
                 text.len().cast_signed()
             }
             Target::Reasoning if text.is_empty() => 0,
             Target::Reasoning => choice.reasoning.push(&text),
-            Target::Arguments(call) => choice.tool_calls.add_arguments(call, &text)?,
+            Target::Arguments(call, named) => choice.tool_calls.add_arguments(call, named, &text)?,
         })
     }
-}
-
-fn set_once<'d>(text: &mut Option<(Value<'d>, Target)>, value: Value<'d>, target: Target) -> Option<()> {
-    text.is_none().then(|| *text = Some((value, target)))
-}
-
-/// The arguments of a fragment that has no more than these, and the call to which they went.
-fn fragment<'d>(list: Value<'d>, held: &Choice) -> Option<(Value<'d>, usize)> {
-    let mut items = list.items();
-    let (call, None) = (items.next()?, items.next()) else { return None };
-    let blank = |value: Option<Value<'_>>| value.is_none_or(|value| value.is_null() || value.raw() == "\"\"");
-    let function = call.get("function").filter(|function| function.kind() == Kind::Object)?;
-    let arguments = function.get("arguments").filter(|arguments| arguments.kind() == Kind::String)?;
-    let plain = blank(call.get("id")) && blank(function.get("name")) && call.get("custom").is_none();
-    plain.then(|| Some((arguments, held.tool_calls.newest_touched()?)))?
 }

@@ -10,6 +10,7 @@
 use std::collections::HashMap;
 
 use crate::chat::Extras;
+use crate::chat::plan::{Growth, Target};
 use crate::json::{Kind, Value};
 
 /// One block of `reasoning_details`.
@@ -43,14 +44,20 @@ impl Reasoning {
         text.len().cast_signed()
     }
 
-    /// Takes the three fields of a delta; returns how many more bytes are held.
-    pub fn add(
+    /// Takes the three fields of a delta, and notes what they make grow; returns how many more bytes are held.
+    pub(super) fn add(
         &mut self,
         reasoning: Option<Value<'_>>,
         reasoning_content: Option<Value<'_>>,
         details: Option<Value<'_>>,
+        growth: &mut Growth,
     ) -> isize {
         let mut more = 0;
+        for text in reasoning.into_iter().chain(reasoning_content) {
+            if text.kind() == Kind::String {
+                growth.text(text, Target::Reasoning);
+            }
+        }
         let first = reasoning.and_then(Value::as_str).filter(|text| !text.is_empty());
         let second = reasoning_content.and_then(Value::as_str).filter(|text| !text.is_empty());
         let second = second.filter(|second| first.as_ref() != Some(second));
@@ -59,6 +66,7 @@ impl Reasoning {
             more += self.push(text);
         }
         for fragment in details.into_iter().flat_map(Value::items) {
+            growth.other();
             more += self.add_detail(fragment, plain);
         }
         more
@@ -83,11 +91,11 @@ impl Reasoning {
         };
         let block = &mut self.details[at];
         for (key, value) in fragment.members() {
-            let grows = match &*key {
+            let grows = match key {
                 "text" => &mut block.text,
                 "summary" => &mut block.summary,
                 _ => {
-                    more += block.fields.set(&key, value);
+                    more += block.fields.set(key, value);
                     continue;
                 }
             };

@@ -24,6 +24,7 @@
 use std::collections::HashMap;
 
 use crate::chat::Extras;
+use crate::chat::plan::{Growth, Target};
 use crate::json::{Completeness, Document, Kind, Value, compact};
 
 /// Something about a call that had to be put right.
@@ -176,6 +177,16 @@ struct Fragment<'d> {
     starts_value: bool,
 }
 
+/// What adding a fragment came to.
+pub(crate) struct Added<'d> {
+    /// The call to which it went, by its ordinal.
+    pub call: usize,
+    /// The text of its arguments, if that is all that it would add if it came again, and whether it has a name.
+    text: Option<(Value<'d>, bool)>,
+    /// How many more bytes are held.
+    more: isize,
+}
+
 /// Whether a text may be the beginning of arguments.
 fn starts_value(text: &str) -> bool {
     text.trim_start().starts_with(['{', '['])
@@ -189,8 +200,6 @@ pub struct ToolCalls {
     by_index: HashMap<u64, usize>,
     /// The call that first came under an id, as its own or as a later one.
     by_id: HashMap<Box<str>, usize>,
-    /// The call to which the last fragment went.
-    touched: Option<usize>,
     /// How many calls have been looked at for an id.
     with_ids: usize,
 }
@@ -202,9 +211,19 @@ impl ToolCalls {
         self.calls.len()
     }
 
-    /// Takes the `tool_calls` of a delta; returns how many more bytes are held.
-    pub fn add(&mut self, list: Value<'_>) -> isize {
-        list.items().filter(|item| item.kind() == Kind::Object).map(|item| self.add_fragment(item)).sum()
+    /// Takes the `tool_calls` of a delta, and notes what they make grow; returns how many more bytes are held.
+    pub(super) fn add(&mut self, list: Value<'_>, growth: &mut Growth) -> isize {
+        let fragments = list.items().filter(|item| item.kind() == Kind::Object);
+        let mut more = 0;
+        for fragment in fragments {
+            let added = self.add_fragment(fragment);
+            match added.text {
+                Some((text, named)) => growth.text(text, Target::Arguments(added.call, named)),
+                None => growth.other(),
+            }
+            more += added.more;
+        }
+        more
     }
 
     /// Gives ids to the new calls that came without one, in case none comes.
@@ -215,20 +234,15 @@ impl ToolCalls {
         self.with_ids = self.calls.len();
     }
 
-    /// The call to which the last fragment went, as a place for [`add_arguments`](Self::add_arguments).
-    pub(crate) fn newest_touched(&self) -> Option<usize> {
-        self.touched
-    }
-
     /// A call by its ordinal, also one that says nothing.
     pub(crate) fn by_ordinal(&self, ordinal: usize) -> Option<&ToolCall> {
         self.calls.get(ordinal)
     }
 
-    /// Takes a fragment that has nothing but arguments, for a call that is known; returns how many more bytes
-    /// are held.
-    pub(super) fn add_arguments(&mut self, at: usize, text: &str) -> Option<isize> {
-        let call = self.calls.get_mut(at)?;
+    /// Takes the text of a fragment that but for it is like the last one, which went to the call at a place; returns
+    /// how many more bytes are held. None, and nothing has changed, if it may be another call's.
+    pub(super) fn add_arguments(&mut self, at: usize, named: bool, text: &str) -> Option<isize> {
+        let call = self.calls.get_mut(at).filter(|call| !(named && call.whole.is_whole()))?;
         if call.reported {
             call.repairs.add(Repair::ChangedAfterReported);
         }
@@ -266,11 +280,11 @@ impl ToolCalls {
     }
 
     /// Takes one fragment; returns how many more bytes are held.
-    pub(crate) fn add_fragment(&mut self, item: Value<'_>) -> isize {
+    pub(crate) fn add_fragment<'d>(&mut self, item: Value<'d>) -> Added<'d> {
         let (mut id, mut index, mut kind, mut function, mut custom) = (None, None, None, None, None);
         let (mut has_extras, mut has_body_extras) = (false, false);
         for (key, value) in item.members() {
-            match &*key {
+            match key {
                 "id" => id = value.as_nonblank().filter(|id| id != "null"),
                 "index" => index = value.as_index(),
                 "type" => kind = value.as_nonblank(),
@@ -280,13 +294,13 @@ impl ToolCalls {
             }
         }
         let body = function.or(custom);
-        let text = if function.is_some() { "arguments" } else { "input" };
+        let text_key = if function.is_some() { "arguments" } else { "input" };
         let (mut name, mut arguments) = (None, None);
         if let Some(body) = body {
             for (key, value) in body.members() {
                 if key == "name" {
                     name = value.as_nonblank();
-                } else if key == text {
+                } else if key == text_key {
                     arguments = Some(value).filter(|value| !value.is_null());
                 } else {
                     has_body_extras = true;
@@ -300,7 +314,6 @@ impl ToolCalls {
         let fragment = Fragment { id, index, name, arguments, starts_value };
         let ids = self.by_id.len();
         let at = self.place(&fragment);
-        self.touched = Some(at);
         let mut more = 0;
         if self.by_id.len() > ids {
             more += fragment.id.as_deref().map_or(0, str::len).cast_signed();
@@ -320,19 +333,21 @@ impl ToolCalls {
         more += call.add_arguments(&fragment);
         if has_extras {
             for (key, value) in item.members() {
-                if !matches!(&*key, "id" | "index" | "type" | "function" | "custom") {
-                    more += call.extras.set(&key, value);
+                if !matches!(key, "id" | "index" | "type" | "function" | "custom") {
+                    more += call.extras.set(key, value);
                 }
             }
         }
         if let Some(body) = body.filter(|_| has_body_extras) {
             for (key, value) in body.members() {
-                if key != "name" && key != text {
-                    more += call.function_extras.set(&key, value);
+                if key != "name" && key != text_key {
+                    more += call.function_extras.set(key, value);
                 }
             }
         }
-        more
+        let plain = function.is_some() && custom.is_none();
+        let text = arguments.filter(|value| plain && value.kind() == Kind::String);
+        Added { call: at, text: text.map(|text| (text, fragment.name.is_some())), more }
     }
 
     /// The call that a fragment belongs to, made new if need be: rules 1 to 4.

@@ -57,6 +57,7 @@ pub(super) struct Moved {
 #[derive(Clone, Copy, Debug)]
 struct Open {
     node: u32,
+    is_object: bool,
     /// A bit for each key so far, by a small hash: two of one key have the same.
     keys: u64,
 }
@@ -71,6 +72,8 @@ pub struct Document {
     pub(super) has_escapes: bool,
     /// Whether a key has.
     pub(super) has_escaped_keys: bool,
+    /// What these keys are, by their nodes.
+    decoded_keys: Vec<(u32, Box<str>)>,
     /// Whether an object has a key twice. Hardly any text does, so it is found out once.
     pub(super) has_duplicates: bool,
     /// Whether an object may have a key twice.
@@ -88,10 +91,10 @@ impl Document {
         self.nodes.reserve(USUAL_NODES);
         self.has_escapes = false;
         self.has_escaped_keys = false;
-        self.fill(text, 0, Span::default())
+        self.fill(text)
     }
 
-    /// Reads a text that has its first `shared` bytes in common with the one whose values are held.
+    /// Reads a text that has its first `shared` bytes in common with the one whose values were unpacked.
     pub(super) fn read_on(&mut self, text: &str, shared: usize) -> Result<(), Invalid> {
         let begun = self.nodes.partition_point(|node| (node.value.start as usize) < shared);
         let Some(from) = begun.checked_sub(1).filter(|&from| from > 0) else { return self.read(text) };
@@ -101,22 +104,24 @@ impl Document {
             let next = self.nodes[number].next as usize;
             if next > from {
                 let (mut keys, mut part) = (0, number + 1);
-                while part <= from {
+                while part < from {
                     keys |= bit(&text.as_bytes()[self.nodes[part].key.range()]);
                     part = self.nodes[part].next as usize;
                 }
-                self.open.push(Open { node: position(number), keys });
+                let is_object = text.as_bytes()[self.nodes[number].value.start as usize] == b'{';
+                self.open.push(Open { node: position(number), is_object, keys });
                 number += 1;
             } else {
                 number = next;
             }
         }
-        // An escaped key that is there already is not told by its bit. That the old text had escapes is taken for
-        // the new one's as well; it is hardly ever asked.
-        self.suspicious = self.has_duplicates || self.has_escaped_keys;
+        // That the old text had escapes is taken for the new one's as well; it is hardly ever asked.
+        self.suspicious = self.has_duplicates;
         let Node { key, value, .. } = self.nodes[from];
         self.nodes.truncate(from);
-        self.go_on(text, value.start as usize, key)
+        // No key begins at 0.
+        let at = if key.start > 0 { key.start - 1 } else { value.start };
+        self.go_on(text, at as usize)
     }
 
     /// The outermost value of the text that was read last.
@@ -128,7 +133,9 @@ impl Document {
     /// How many bytes of memory it keeps for the next text.
     #[must_use]
     pub fn capacity(&self) -> usize {
-        self.nodes.capacity() * size_of::<Node>() + self.open.capacity() * size_of::<Open>()
+        let Self { nodes, open, decoded_keys, .. } = self;
+        let keys = decoded_keys.iter().map(|key| size_of_val(key) + key.1.len()).sum::<usize>();
+        nodes.capacity() * size_of::<Node>() + open.capacity() * size_of::<Open>() + keys
     }
 
     /// Gives back the memory that it keeps.
@@ -136,11 +143,11 @@ impl Document {
         *self = Self::default();
     }
 
-    /// Keeps the values in as little memory as may be. The text is shorter than 64 KiB.
+    /// Keeps the values in as little memory as may be. The text is shorter than 64 KiB, and no key has an escape.
     pub(super) fn pack(&self) -> Packed {
-        let Self { has_escapes, has_escaped_keys, has_duplicates, .. } = *self;
+        let Self { has_escapes, has_duplicates, .. } = *self;
         let nodes = self.nodes.iter().map(PackedNode::of).collect();
-        Packed { nodes, has_escapes, has_escaped_keys, has_duplicates }
+        Packed { nodes, has_escapes, has_duplicates }
     }
 
     /// Takes over values that were kept.
@@ -148,7 +155,7 @@ impl Document {
         self.nodes.clear();
         self.nodes.extend(packed.nodes.iter().map(PackedNode::node));
         self.has_escapes = packed.has_escapes;
-        self.has_escaped_keys = packed.has_escaped_keys;
+        self.has_escaped_keys = false;
         self.has_duplicates = packed.has_duplicates;
     }
 
@@ -182,45 +189,62 @@ impl Document {
         }
     }
 
-    fn fill(&mut self, text: &str, at: usize, key: Span) -> Result<(), Invalid> {
+    fn fill(&mut self, text: &str) -> Result<(), Invalid> {
         if u32::try_from(text.len()).is_err() {
             return Err(Invalid);
         }
         self.open.clear();
         self.suspicious = false;
-        self.go_on(text, at, key)
+        self.go_on(text, 0)
     }
 
-    /// Reads from a value on that stands at or behind `at`, inside the containers that are open.
-    fn go_on(&mut self, text: &str, at: usize, key: Span) -> Result<(), Invalid> {
-        self.values(text.as_bytes(), at, key)?;
+    /// Reads from a place on where a value or its key may begin, inside the containers that are open.
+    fn go_on(&mut self, text: &str, at: usize) -> Result<(), Invalid> {
+        self.values(text.as_bytes(), at)?;
+        if self.has_escaped_keys {
+            self.decode_keys(text);
+        }
         self.has_duplicates = self.suspicious && self.finds_duplicates(text);
         Ok(())
     }
 
-    fn values(&mut self, text: &[u8], mut at: usize, mut key: Span) -> Result<(), Invalid> {
+    fn values(&mut self, text: &[u8], mut at: usize) -> Result<(), Invalid> {
+        // The innermost container stands beside the stack.
+        let mut inside = self.open.pop();
         loop {
-            let start = scan::space(text, at);
+            let mut start = scan::space(text, at);
+            let mut key = Span::default();
+            if let Some(object) = inside.as_mut().filter(|container| container.is_object) {
+                let (colon, escaped);
+                (key, colon, escaped) = scan_key(text, start)?;
+                start = scan::space(text, colon + 1);
+                let bit = bit(&text[key.range()]);
+                self.has_escapes |= escaped;
+                self.has_escaped_keys |= escaped;
+                self.suspicious |=
+                    escaped || (object.keys & bit != 0 && self.may_have(text, object.node, key));
+                object.keys |= bit;
+            }
             let number = self.nodes.len();
-            let first = *text.get(start).ok_or(Invalid)?;
-            let mut end = match first {
+            let mut end = match *text.get(start).ok_or(Invalid)? {
                 b'"' => {
                     let (close, escaped) = scan::string(text, start + 1)?;
                     self.has_escapes |= escaped;
                     close + 1
                 }
-                b'{' | b'[' => {
-                    if self.open.len() == MAX_DEPTH {
+                first @ (b'{' | b'[') => {
+                    if self.open.len() + usize::from(inside.is_some()) == MAX_DEPTH {
                         return Err(Invalid);
                     }
-                    let inside = scan::space(text, start + 1);
-                    if text.get(inside) == Some(&(first + 2)) {
-                        inside + 1
+                    at = scan::space(text, start + 1);
+                    if text.get(at) == Some(&(first + 2)) {
+                        at + 1
                     } else {
                         self.nodes.push(Node::new(key, start, start, 0));
-                        self.open.push(Open { node: position(number), keys: 0 });
-                        (at, key) =
-                            if first == b'{' { self.key(text, inside)? } else { (inside, Span::default()) };
+                        let container = Open { node: position(number), is_object: first == b'{', keys: 0 };
+                        if let Some(around) = inside.replace(container) {
+                            self.open.push(around);
+                        }
                         continue;
                     }
                 }
@@ -231,25 +255,21 @@ impl Document {
             // Out of the containers that end here, up to the next value.
             loop {
                 let next = scan::space(text, end);
-                let Some(&Open { node, .. }) = self.open.last() else {
+                let Some(container) = inside else {
                     return if next == text.len() { Ok(()) } else { Err(Invalid) };
                 };
-                let count = self.nodes.len();
-                let container = &mut self.nodes[node as usize];
-                let bracket = text[container.value.start as usize];
                 match text.get(next) {
                     Some(b',') => {
-                        let next = scan::space(text, next + 1);
-                        (at, key) =
-                            if bracket == b'{' { self.key(text, next)? } else { (next, Span::default()) };
+                        at = next + 1;
                         break;
                     }
-                    // In ASCII the closing ones stand two behind the opening ones.
-                    Some(&close) if close == bracket + 2 => {
+                    Some(&close) if close == container.closing() => {
                         end = next + 1;
-                        container.value.end = position(end);
-                        container.next = position(count);
-                        self.open.pop();
+                        let count = self.nodes.len();
+                        let node = &mut self.nodes[container.node as usize];
+                        node.value.end = position(end);
+                        node.next = position(count);
+                        inside = self.open.pop();
                     }
                     _ => return Err(Invalid),
                 }
@@ -257,25 +277,47 @@ impl Document {
         }
     }
 
-    /// Reads the key at a place; gives where its value may begin, and the key.
-    fn key(&mut self, text: &[u8], at: usize) -> Result<(usize, Span), Invalid> {
-        if text.get(at) != Some(&b'"') {
-            return Err(Invalid);
-        }
-        let (close, escaped) = scan::string(text, at + 1)?;
-        self.has_escapes |= escaped;
-        self.has_escaped_keys |= escaped;
-        let colon = scan::space(text, close + 1);
-        if text.get(colon) != Some(&b':') {
-            return Err(Invalid);
-        }
-        if let Some(object) = self.open.last_mut() {
-            let bit = bit(&text[at + 1..close]);
-            self.suspicious |= escaped || object.keys & bit != 0;
-            object.keys |= bit;
-        }
-        Ok((colon + 1, Span { start: position(at + 1), end: position(close) }))
+    #[cold]
+    fn decode_keys(&mut self, text: &str) {
+        let keys = self.nodes.iter().zip(0..).map(|(node, number)| (number, &text[node.key.range()]));
+        let keys = keys.filter(|(_, key)| key.contains('\\'));
+        self.decoded_keys = keys.map(|(number, key)| (number, scan::unescape(key).into())).collect();
     }
+
+    /// The key of a value, if it has an escape.
+    #[cold]
+    pub(super) fn decoded_key(&self, number: usize) -> Option<&str> {
+        let at = self.decoded_keys.binary_search_by_key(&position(number), |(number, _)| *number).ok()?;
+        Some(&self.decoded_keys[at].1)
+    }
+
+    /// Whether an object that has not ended yet may have this key already.
+    #[cold]
+    fn may_have(&self, text: &[u8], object: u32, key: Span) -> bool {
+        let mut member = object as usize + 1;
+        for _ in 0..COMPARED {
+            let Some(node) = self.nodes.get(member) else { return false };
+            if text[node.key.range()] == text[key.range()] {
+                return true;
+            }
+            member = node.next as usize;
+        }
+        true
+    }
+}
+
+/// Reads the key at a place: the key, its colon, and whether it has an escape.
+#[inline]
+fn scan_key(text: &[u8], at: usize) -> Result<(Span, usize, bool), Invalid> {
+    if text.get(at) != Some(&b'"') {
+        return Err(Invalid);
+    }
+    let (close, escaped) = scan::string(text, at + 1)?;
+    let colon = scan::space(text, close + 1);
+    if text.get(colon) != Some(&b':') {
+        return Err(Invalid);
+    }
+    Ok((Span { start: position(at + 1), end: position(close) }, colon, escaped))
 }
 
 /// The values of a text, kept for long.
@@ -283,7 +325,6 @@ impl Document {
 pub(super) struct Packed {
     nodes: Box<[PackedNode]>,
     has_escapes: bool,
-    has_escaped_keys: bool,
     has_duplicates: bool,
 }
 
@@ -309,6 +350,18 @@ impl PackedNode {
 }
 
 impl Packed {
+    /// Where a value begins and ends.
+    pub(super) fn span(&self, node: usize) -> Option<(usize, usize)> {
+        let [start, end] = self.nodes.get(node)?.value;
+        Some((start.into(), end.into()))
+    }
+
+    /// What stands between the quotes of a string, given by its place among the values.
+    pub(super) fn string<'t>(&self, number: usize, text: &'t str) -> Option<&'t str> {
+        let [start, end] = self.nodes.get(number)?.value.map(usize::from);
+        text.get(start..end)?.strip_prefix('"')?.strip_suffix('"')
+    }
+
     /// The scalar in which, or right behind which, a place of the text is: its node, its kind and its span. A
     /// string has the place between its quotes or at the closing one; a number also at the byte behind it, where
     /// it might go on.
@@ -322,6 +375,12 @@ impl Packed {
             _ => false,
         };
         inside.then_some((number, kind, start, end))
+    }
+}
+
+impl Open {
+    fn closing(&self) -> u8 {
+        if self.is_object { b'}' } else { b']' }
     }
 }
 

@@ -12,4 +12,4 @@ mod value;
 pub use complete::Completeness;
 pub use document::{Document, Invalid};
 pub use template::{Alike, Fit, MAX_TEMPLATES, Read, Reader, Scalar};
-pub use value::{Kind, Value, compact};
+pub use value::{Kind, Members, Value, compact};

@@ -13,7 +13,17 @@ const LOW: u64 = 0x0101_0101_0101_0101;
 const HIGH: u64 = 0x8080_8080_8080_8080;
 
 /// The first byte at or behind a place that is no white space.
-pub(super) fn space(text: &[u8], mut at: usize) -> usize {
+#[inline]
+pub(super) fn space(text: &[u8], at: usize) -> usize {
+    // Most texts have none, or one blank.
+    match text.get(at) {
+        Some(0..=b' ') => more_space(text, at),
+        _ => at,
+    }
+}
+
+#[inline(never)]
+fn more_space(text: &[u8], mut at: usize) -> usize {
     while let Some(b' ' | b'\n' | b'\r' | b'\t') = text.get(at) {
         at += 1;
     }
@@ -21,16 +31,25 @@ pub(super) fn space(text: &[u8], mut at: usize) -> usize {
 }
 
 /// The closing quote of a string whose content begins at `at`, and whether it has an escape.
-pub(crate) fn string(text: &[u8], mut at: usize) -> Result<(usize, bool), Invalid> {
-    let mut escaped = false;
+#[inline]
+pub(crate) fn string(text: &[u8], at: usize) -> Result<(usize, bool), Invalid> {
+    let at = special(text, at);
+    match text.get(at) {
+        Some(b'"') => Ok((at, false)),
+        Some(b'\\') => escaped_string(text, at),
+        _ => Err(Invalid),
+    }
+}
+
+/// The same, from the first backslash on.
+#[inline(never)]
+fn escaped_string(text: &[u8], mut at: usize) -> Result<(usize, bool), Invalid> {
     loop {
-        at = special(text, at);
         match text.get(at) {
-            Some(b'"') => return Ok((at, escaped)),
-            Some(b'\\') => at = escape(text, at + 1)?,
+            Some(b'"') => return Ok((at, true)),
+            Some(b'\\') => at = special(text, escape(text, at + 1)?),
             _ => return Err(Invalid),
         }
-        escaped = true;
     }
 }
 
@@ -114,10 +133,14 @@ pub(crate) fn number(text: &[u8], start: usize) -> Result<usize, Invalid> {
 }
 
 /// Behind `true`, `false` or `null`.
+#[inline]
 pub(super) fn literal(text: &[u8], at: usize) -> Result<usize, Invalid> {
-    let known = [&b"null"[..], b"true", b"false"];
-    let found = known.iter().find(|word| text[at..].starts_with(word));
-    found.map(|word| at + word.len()).ok_or(Invalid)
+    let rest = &text[at..];
+    match rest.first_chunk() {
+        Some(b"null" | b"true") => Ok(at + 4),
+        Some(b"fals") if rest.get(4) == Some(&b'e') => Ok(at + 5),
+        _ => Err(Invalid),
+    }
 }
 
 /// Decodes the escapes of what stands between the quotes of a valid string.
@@ -160,8 +183,17 @@ pub(super) fn unescape(text: &str) -> String {
 }
 
 /// How many bytes two texts have in common at the beginning.
+#[inline]
 pub(crate) fn common_prefix(one: &[u8], other: &[u8]) -> usize {
     let blocks = one.as_chunks::<32>().0.iter().zip(other.as_chunks::<32>().0);
-    let equal = blocks.take_while(|(one, other)| one == other).count() * 32;
+    let mut equal = blocks.take_while(|(one, other)| one == other).count() * 32;
+    let word = |text: &[u8], at: usize| text.get(at..)?.first_chunk().copied().map(u64::from_le_bytes);
+    while let (Some(of_one), Some(of_other)) = (word(one, equal), word(other, equal)) {
+        let differing = of_one ^ of_other;
+        if differing != 0 {
+            return equal + (differing.trailing_zeros() / 8) as usize;
+        }
+        equal += 8;
+    }
     equal + one[equal..].iter().zip(&other[equal..]).take_while(|(one, other)| one == other).count()
 }

@@ -13,8 +13,8 @@
 //! on: it is valid, and it ends where it would end in a full parse. It is of the same kind as the old one, so the
 //! states behind both are equal again, and the argument goes on from there. What lies between gaps is equal byte
 //! for byte, so it has the same values in the same order, only moved. A difference anywhere else (in a key, in
-//! the structure, in a literal) is no fit. Duplicate and escaped keys need no exception: values are places here,
-//! and which of them counts is told later, for all texts alike. The bytes of a text need not be known to be
+//! the structure, in a literal) is no fit. Duplicate keys need no exception: values are places here, and which of
+//! them counts is told later, for all texts alike. A text with an escape in a key is no template. The bytes of a text need not be known to be
 //! UTF-8: those of a template are, gaps begin and end with ASCII, and what is in a gap is checked.
 //!
 //! A few templates are kept, for the few shapes that a stream mixes (text, tool call, reasoning); none outlives
@@ -62,6 +62,8 @@ struct Template {
     text: Box<str>,
     values: Packed,
     gaps: Box<[Gap]>,
+    /// Another one for each text that became a template.
+    number: u32,
     serial: u32,
 }
 
@@ -70,10 +72,10 @@ struct Template {
 pub struct Fit {
     /// Where the template is kept: a number below [`MAX_TEMPLATES`].
     pub slot: usize,
+    /// The number of the template: no other one of the reader has or had the same.
+    pub template: u32,
     /// Another one for each set of gaps that any template has had.
     pub serial: u32,
-    /// The text before it was of the same template.
-    pub repeats: bool,
     /// The length of the text.
     pub len: usize,
 }
@@ -93,8 +95,8 @@ pub struct Reader {
     templates: Vec<Template>,
     /// The template that was used last: it comes first.
     last: Option<usize>,
-    /// The last text was of that template.
-    repeating: bool,
+    /// The last text was of that template, or became it.
+    is_template: bool,
     /// What the last text that fitted has in the gaps of its template.
     filled: [Filled; MAX_GAPS],
     serial: u32,
@@ -155,7 +157,10 @@ impl Reader {
         }
         let other = std::mem::take(&mut self.candidate);
         // Of an object with a key twice, readers who parse by other means may keep what is not in its values.
-        if looks_like(text, &other) && self.document.read(&other).is_ok() && !self.document.has_duplicates {
+        if looks_like(text, &other)
+            && self.document.read(&other).is_ok()
+            && !(self.document.has_duplicates || self.document.has_escaped_keys)
+        {
             self.learn(&other);
             // It is not used again before the next text is learned.
             self.document.shrink();
@@ -164,7 +169,7 @@ impl Reader {
                 return fit;
             }
         }
-        self.repeating = false;
+        self.is_template = false;
         self.candidate = other;
         self.candidate.clear();
         self.candidate.push_str(text);
@@ -175,6 +180,13 @@ impl Reader {
     #[must_use]
     pub fn alike<'a>(&'a self, fit: Fit, text: &'a [u8]) -> Alike<'a> {
         Alike { fit, template: &self.templates[fit.slot], filled: &self.filled, text }
+    }
+
+    /// The number of the template that the text that was read last is of, or became.
+    #[must_use]
+    pub fn template_number(&self) -> Option<u32> {
+        let slot = self.last.filter(|_| self.is_template)?;
+        Some(self.templates[slot].number)
     }
 
     /// Makes a document of the text that fits.
@@ -208,7 +220,7 @@ impl Reader {
 
     /// Parses a text that fits no template, and makes it one if it may be.
     fn parse(&mut self, text: &str) -> Result<(), Invalid> {
-        self.repeating = false;
+        self.is_template = false;
         if self.document.capacity() > KEPT_CAPACITY {
             self.document.shrink();
         }
@@ -223,7 +235,7 @@ impl Reader {
             }
             None => self.document.read(text)?,
         }
-        if text.starts_with('{') {
+        if text.starts_with('{') && !self.document.has_escaped_keys {
             self.learn(text);
         }
         Ok(())
@@ -243,10 +255,11 @@ impl Reader {
             text: text.into(),
             values: self.document.pack(),
             gaps: Box::default(),
+            number: self.serial,
             serial: self.serial,
         };
         self.last = Some(slot);
-        self.repeating = true;
+        self.is_template = true;
     }
 
     /// Finds a template that the text fits if it has more gaps.
@@ -270,9 +283,10 @@ impl Reader {
     }
 
     fn fitted(&mut self, slot: usize, len: usize) -> Fit {
-        let repeats = self.last.replace(slot) == Some(slot) && self.repeating;
-        self.repeating = true;
-        Fit { slot, serial: self.templates[slot].serial, repeats, len }
+        self.last = Some(slot);
+        self.is_template = true;
+        let Template { number, serial, .. } = self.templates[slot];
+        Fit { slot, template: number, serial, len }
     }
 }
 
@@ -410,6 +424,20 @@ impl<'a> Alike<'a> {
         &self.text[start as usize..end as usize]
     }
 
+    /// The bytes that the template has in a gap.
+    #[must_use]
+    pub fn template_raw(&self, gap: usize) -> &'a [u8] {
+        let Gap { start, end, .. } = self.template.gaps[gap];
+        &self.template.text.as_bytes()[start as usize..end as usize]
+    }
+
+    /// The text of a string in no gap, decoded. The string is given by its place among the values.
+    #[must_use]
+    pub fn fixed_string(&self, node: usize) -> Option<Cow<'a, str>> {
+        let text = self.template.values.string(node, &self.template.text)?;
+        Some(if text.contains('\\') { Cow::Owned(scan::unescape(text)) } else { Cow::Borrowed(text) })
+    }
+
     /// What stands in a gap: the decoded text of a string, or a number as it was sent.
     #[inline]
     #[must_use]
@@ -422,6 +450,13 @@ impl<'a> Alike<'a> {
             return self.string(gap).map(|text| Scalar::String(Cow::Owned(text.into_owned().into_bytes())));
         }
         std::str::from_utf8(self.raw(gap)).ok().map(Scalar::Number)
+    }
+
+    /// A value as it stands in this text, whether it changes or not.
+    #[must_use]
+    pub fn value(&self, node: usize) -> Cow<'a, str> {
+        let Some((start, end)) = self.template.values.span(node) else { return Cow::Borrowed("") };
+        String::from_utf8_lossy(&self.text[self.moved(start)..self.moved(end)])
     }
 
     /// Where a place of the template's text, which is in no gap, is in this text.

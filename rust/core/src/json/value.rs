@@ -39,6 +39,7 @@ impl Kind {
 }
 
 /// The values right inside a container.
+#[derive(Clone, Copy)]
 struct Children<'d> {
     next: Value<'d>,
     end: usize,
@@ -55,6 +56,40 @@ impl<'d> Iterator for Children<'d> {
         }
         self.next.number = child.entry().next as usize;
         Some(child)
+    }
+}
+
+/// The members of an object that count.
+pub struct Members<'d> {
+    all: Children<'d>,
+    /// Which of each key counts, once it is known, in an object that may have one twice.
+    last: Option<Box<HashMap<&'d str, usize>>>,
+}
+
+impl<'d> Iterator for Members<'d> {
+    type Item = (&'d str, Value<'d>);
+
+    #[inline]
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            let value = self.all.next()?;
+            let key = value.key();
+            if !value.document.has_duplicates || self.counts(key, value) {
+                return Some((key, value));
+            }
+        }
+    }
+}
+
+impl<'d> Members<'d> {
+    /// Whether a member counts. It is asked of each, from the first on.
+    #[cold]
+    fn counts(&mut self, key: &'d str, value: Value<'d>) -> bool {
+        let last = self.last.get_or_insert_with(|| {
+            let behind = Children { next: value, ..self.all };
+            Box::new(behind.map(|value| (value.key(), value.number)).collect())
+        });
+        last.get(key) == Some(&value.number)
     }
 }
 
@@ -89,6 +124,12 @@ impl<'d> Value<'d> {
         self.number
     }
 
+    /// Whether a value of the document is it, or in it.
+    #[must_use]
+    pub fn holds(self, node_number: usize) -> bool {
+        (self.number..self.entry().next as usize).contains(&node_number)
+    }
+
     /// Where in the text it begins, in bytes.
     #[must_use]
     pub fn start(self) -> usize {
@@ -116,33 +157,30 @@ impl<'d> Value<'d> {
     /// The members of an object with their keys decoded, in order; nothing for other kinds. Of a key that
     /// stands more than once, only the last.
     #[inline]
-    pub fn members(self) -> impl Iterator<Item = (Cow<'d, str>, Value<'d>)> {
-        let last: Option<Box<HashMap<_, _>>> = self
-            .document
-            .has_duplicates
-            .then(|| Box::new(self.all_members().map(|(key, value)| (key, value.number)).collect()));
-        self.all_members().filter(move |(key, value)| match &last {
-            None => true,
-            Some(last) => last.get(key) == Some(&value.number),
-        })
+    pub fn members(self) -> Members<'d> {
+        Members { all: self.children(Kind::Object), last: None }
     }
 
     /// The members of an object, those that do not count included.
     #[inline]
-    pub(super) fn all_members(self) -> impl Iterator<Item = (Cow<'d, str>, Value<'d>)> {
+    pub(super) fn all_members(self) -> impl Iterator<Item = (&'d str, Value<'d>)> {
         self.children(Kind::Object).map(|value| (value.key(), value))
     }
 
     #[inline]
-    fn key(self) -> Cow<'d, str> {
+    fn key(self) -> &'d str {
+        if self.document.has_escaped_keys
+            && let Some(key) = self.document.decoded_key(self.number)
+        {
+            return key;
+        }
         let key = self.entry().key;
-        let text = &self.text[key.start as usize..key.end as usize];
-        if self.document.has_escaped_keys { self.unescape(text) } else { Cow::Borrowed(text) }
+        &self.text[key.start as usize..key.end as usize]
     }
 
     /// The members of an object in the order in which they stand, those that do not count included: for who
     /// edits the text. Of each its key, decoded, the place where it begins, which is its key's, and its value.
-    pub fn entries(self) -> impl Iterator<Item = (Cow<'d, str>, usize, Value<'d>)> {
+    pub fn entries(self) -> impl Iterator<Item = (&'d str, usize, Value<'d>)> {
         self.all_members().map(|(key, value)| (key, value.entry().key.start as usize - 1, value))
     }
 
@@ -166,19 +204,7 @@ impl<'d> Value<'d> {
     /// The value of a key, if it is an object that has it.
     #[must_use]
     pub fn get(self, key: &str) -> Option<Value<'d>> {
-        let mut found = None;
-        for value in self.children(Kind::Object) {
-            let span = value.entry().key;
-            let is_key = if self.document.has_escaped_keys {
-                value.key() == key
-            } else {
-                self.text.as_bytes()[span.start as usize..span.end as usize] == *key.as_bytes()
-            };
-            if is_key {
-                found = Some(value);
-            }
-        }
-        found
+        self.all_members().filter(|(member, _)| *member == key).map(|(_, value)| value).last()
     }
 
     /// The text of a string, decoded.

@@ -27,14 +27,15 @@ const MAX_TEMPLATES: usize = 3;
 /// More differences than these are read anew.
 const MAX_GAPS: usize = 8;
 
+/// A block is small, and so is this.
 #[derive(Clone, Copy, Debug)]
 struct Scalar {
-    start: usize,
-    end: usize,
+    start: u16,
+    end: u16,
     is_string: bool,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Template {
     block: Vec<u8>,
     /// Strings and numbers, in order.
@@ -126,21 +127,25 @@ impl Templates {
         if block.len() > MAX_BLOCK || !ends_well {
             return;
         }
+        let at = if self.known.len() < MAX_TEMPLATES {
+            self.known.push(Template::default());
+            self.known.len() - 1
+        } else {
+            (self.last + 1) % MAX_TEMPLATES
+        };
+        self.last = at;
+        let template = &mut self.known[at];
+        template.block.clear();
+        template.block.extend_from_slice(block);
         let scalars = payload.descendants().filter(|value| !fixed.contains(&value.start()));
-        let scalars = scalars.filter_map(|value| {
+        template.scalars.clear();
+        template.scalars.extend(scalars.filter_map(|value| {
             let is_string = value.kind() == Kind::String;
             let is_scalar = is_string || value.kind() == Kind::Number;
-            is_scalar.then(|| Scalar { start: start + value.start(), end: start + value.end(), is_string })
-        });
-        let template =
-            Template { block: block.into(), scalars: scalars.collect(), splices, varied: Vec::new() };
-        if self.known.len() < MAX_TEMPLATES {
-            self.last = self.known.len();
-            self.known.push(template);
-        } else {
-            self.last = (self.last + 1) % MAX_TEMPLATES;
-            self.known[self.last] = template;
-        }
+            Scalar::new(start + value.start(), start + value.end(), is_string).filter(|_| is_scalar)
+        }));
+        template.splices = splices;
+        template.varied.clear();
     }
 }
 
@@ -152,12 +157,12 @@ impl Template {
         let (mut in_old, mut in_new) = (0, 0);
         for &number in &self.varied {
             let scalar = self.scalars.get(number)?;
-            let from = in_new + (scalar.start - in_old);
-            if self.block[in_old..scalar.start] != *new.get(in_new..from)? {
+            let from = in_new + (scalar.start() - in_old);
+            if self.block[in_old..scalar.start()] != *new.get(in_new..from)? {
                 return None;
             }
             in_new = from + scalar.len_in(&new[from..])?;
-            in_old = scalar.end;
+            in_old = scalar.end();
             gaps.push((in_old, in_new.cast_signed() - in_old.cast_signed()));
         }
         let rest = &self.block[in_old..];
@@ -176,15 +181,15 @@ impl Template {
             if at == old.len() {
                 return Some(in_new + equal);
             }
-            let behind = self.scalars[next..].partition_point(|scalar| scalar.start <= at);
+            let behind = self.scalars[next..].partition_point(|scalar| scalar.start() <= at);
             let number = next + behind.checked_sub(1)?;
             let scalar = self.scalars[number];
             if !scalar.has(at) || gaps.len() == MAX_GAPS {
                 return None;
             }
-            let from = in_new + (scalar.start - in_old);
+            let from = in_new + (scalar.start() - in_old);
             in_new = from + scalar.len_in(&new[from..])?;
-            in_old = scalar.end;
+            in_old = scalar.end();
             gaps.push((in_old, in_new.cast_signed() - in_old.cast_signed()));
             self.varied.push(number);
             next = number + 1;
@@ -193,10 +198,22 @@ impl Template {
 }
 
 impl Scalar {
+    fn new(start: usize, end: usize, is_string: bool) -> Option<Self> {
+        Some(Self { start: start.try_into().ok()?, end: end.try_into().ok()?, is_string })
+    }
+
+    fn start(self) -> usize {
+        self.start.into()
+    }
+
+    fn end(self) -> usize {
+        self.end.into()
+    }
+
     /// Whether another text may differ in it for the first time at this place. A string has the place between
     /// its quotes or at the closing one; a number also right behind it, where it might go on.
     fn has(self, at: usize) -> bool {
-        if self.is_string { self.start < at && at < self.end } else { at <= self.end }
+        if self.is_string { self.start() < at && at < self.end() } else { at <= self.end() }
     }
 
     /// The length of the scalar of the same kind at the beginning of a text, if there is one.

@@ -123,8 +123,8 @@ impl Events {
     pub fn is_whole(&mut self, block: &[u8]) -> bool {
         let Some(data) = Data::of(block) else { return false };
         let text = data.text();
-        let object = text.trim_start().starts_with('{') && self.document.read(&text).is_ok();
-        object || self.is_sentinel(&text)
+        let object = text.trim_start().starts_with('{') && self.document.read(text).is_ok();
+        object || self.is_sentinel(text)
     }
 
     /// Applies the rules to an event, and shows what is left of it.
@@ -167,11 +167,11 @@ impl Events {
         let Some(data) = Data::of(block) else { return self.rewritten(block, Vec::new()) };
         let mut document = std::mem::take(&mut self.document);
         let text = data.text();
-        let outcome = if document.read(&text).is_ok() {
-            self.apply_to(block, &data, document.root(&text), observer, show)
+        let outcome = if document.read(text).is_ok() {
+            self.apply_to(block, &data, document.root(text), observer, show)
         } else {
             self.release(&[], observer, show);
-            if self.is_sentinel(&text) && !self.done {
+            if self.is_sentinel(text) && !self.done {
                 self.done = true;
                 self.settle(observer, show);
                 if let Some(error) = observer.error().filter(|_| self.rules.append_error && !self.told) {
@@ -181,9 +181,9 @@ impl Events {
             let mut splices = Vec::new();
             for line in data.of_each_line() {
                 let text = line.text();
-                if text.trim_start().starts_with('{') && document.read(&text).is_ok() {
+                if text.trim_start().starts_with('{') && document.read(text).is_ok() {
                     let mut found = Vec::new();
-                    let root = document.root(&text);
+                    let root = document.root(text);
                     if !self.rules.apply(root, &mut found) {
                         found = vec![Splice::cut(0, text.len())];
                     } else if self.rules.repair && !observer.is_over() {

@@ -61,46 +61,58 @@ pub(super) struct Data<'b> {
     block: &'b [u8],
     /// Where the values of the `data` lines stand.
     values: Vec<Range<usize>>,
-    /// The values joined by LF.
-    bytes: Cow<'b, [u8]>,
+    /// The values joined by LF, as text.
+    text: Cow<'b, str>,
+    /// The same as bytes, if they are no UTF-8.
+    broken: Option<Cow<'b, [u8]>>,
 }
 
 impl<'b> Data<'b> {
     /// The data of all `data` lines; None if there is none.
     pub fn of(block: &'b [u8]) -> Option<Self> {
         let values: Vec<_> = lines(block).filter_map(|line| line.data).collect();
-        let bytes = match &*values {
-            [] => return None,
-            [value] => Cow::Borrowed(&block[value.clone()]),
+        (!values.is_empty()).then(|| Self::of_lines(block, values))
+    }
+
+    fn of_lines(block: &'b [u8], values: Vec<Range<usize>>) -> Self {
+        let (text, broken) = match &*values {
+            [value] => {
+                let bytes = &block[value.clone()];
+                match std::str::from_utf8(bytes) {
+                    Ok(text) => (Cow::Borrowed(text), None),
+                    Err(_) => (String::from_utf8_lossy(bytes), Some(Cow::Borrowed(bytes))),
+                }
+            }
             values => {
                 let values: Vec<_> = values.iter().map(|value| &block[value.clone()]).collect();
-                Cow::Owned(values.join(&b'\n'))
+                match String::from_utf8(values.join(&b'\n')) {
+                    Ok(text) => (text.into(), None),
+                    Err(error) => {
+                        let bytes = error.into_bytes();
+                        (String::from_utf8_lossy(&bytes).into_owned().into(), Some(bytes.into()))
+                    }
+                }
             }
         };
-        Some(Self { block, values, bytes })
+        Self { block, values, text, broken }
     }
 
     /// The data of each line by itself, for data that is broken as a whole.
     pub fn of_each_line(&self) -> Vec<Self> {
-        let block = self.block;
-        let of = |value: &Range<usize>| Self {
-            block,
-            values: vec![value.clone()],
-            bytes: Cow::Borrowed(&block[value.clone()]),
-        };
+        let of = |value: &Range<usize>| Self::of_lines(self.block, vec![value.clone()]);
         if self.values.len() > 1 { self.values.iter().map(of).collect() } else { Vec::new() }
     }
 
     /// As text; what is no UTF-8 is U+FFFD.
-    pub fn text(&self) -> Cow<'_, str> {
-        String::from_utf8_lossy(&self.bytes)
+    pub fn text(&self) -> &str {
+        &self.text
     }
 
     /// Where the data begins in its block, if it stands in one line and is valid UTF-8: then a place of the
     /// text is that of the block, but for this.
     pub fn place(&self) -> Option<usize> {
         let [value] = &*self.values else { return None };
-        std::str::from_utf8(&self.bytes).is_ok().then_some(value.start)
+        self.broken.is_none().then_some(value.start)
     }
 
     /// Carries splices of the text over to the block. They are in order and do not overlap.
@@ -131,7 +143,8 @@ impl<'b> Data<'b> {
             Some(start)
         });
         let starts: Vec<usize> = starts.collect();
-        let mut chunks = self.bytes.utf8_chunks().map(|chunk| (chunk.valid().len(), chunk.invalid().len()));
+        let bytes = self.broken.as_deref().unwrap_or(self.text.as_bytes());
+        let mut chunks = bytes.utf8_chunks().map(|chunk| (chunk.valid().len(), chunk.invalid().len()));
         // Where the chunk at hand begins, in the text and in the bytes.
         let (mut in_text, mut in_bytes) = (0, 0);
         let (mut valid, mut invalid) = chunks.next().unwrap_or_default();

@@ -74,7 +74,7 @@ impl Repairer {
             let index = self.index_of(item);
             let number = index.to_string();
             let entries: Vec<Entry<'_>> = item.entries().collect();
-            let has = |name: &str| entries.iter().any(|(key, ..)| key == name);
+            let has = |name: &str| entries.iter().any(|(key, ..)| *key == name);
             let missing = [
                 (!has("index")).then(|| format!("\"index\":{number}")),
                 (!has("delta") && !has("message")).then(|| "\"delta\":{}".to_owned()),
@@ -174,8 +174,9 @@ impl Repairer {
             if !calls || !reason {
                 return None;
             }
-            fixed
-                .extend(item.entries().filter(|(key, ..)| key == "index").map(|(_, _, value)| value.start()));
+            fixed.extend(
+                item.entries().filter(|(key, ..)| *key == "index").map(|(_, _, value)| value.start()),
+            );
         }
         Some(fixed)
     }
@@ -209,7 +210,7 @@ pub(super) fn made_chunk(message: &Accumulator, index: u64, delta: &str, reason:
 
 impl Choice {
     fn repair_delta(&mut self, entries: &[Entry<'_>], splices: &mut Vec<Splice>) {
-        let find = |name: &str| entries.iter().rfind(|(key, ..)| key == name);
+        let find = |name: &str| entries.iter().rfind(|(key, ..)| *key == name);
         let (delta, message) = (find("delta"), find("message"));
         match (delta, message) {
             (Some((_, _, delta)), _) if delta.kind() == Kind::Object => {
@@ -231,7 +232,7 @@ impl Choice {
 
     fn repair_calls(&mut self, delta: Value<'_>, splices: &mut Vec<Splice>) {
         let entries: Vec<Entry<'_>> = delta.entries().collect();
-        let Some((_, _, list)) = entries.iter().rfind(|(key, ..)| key == "tool_calls") else { return };
+        let Some((_, _, list)) = entries.iter().rfind(|(key, ..)| *key == "tool_calls") else { return };
         let mut canonical = true;
         let mut fragments = Vec::new();
         for item in list.items() {
@@ -248,8 +249,7 @@ impl Choice {
 
     /// The fragment as it is to be sent, if anything of it is.
     fn repair_fragment(&mut self, item: Value<'_>) -> Option<String> {
-        self.calls.add_fragment(item);
-        let ordinal = self.calls.newest_touched()?;
+        let ordinal = self.calls.add_fragment(item).call;
         let call = self.calls.by_ordinal(ordinal)?;
         if self.sent.len() <= ordinal {
             self.sent.resize(ordinal + 1, Sent::default());
@@ -371,8 +371,8 @@ fn write_fragment(
         out.push(':');
         write_text(out, arguments);
         let own = item.and_then(|item| item.get(part)).into_iter().flat_map(Value::members);
-        let own = own.filter(|(key, _)| id.is_none() && key != "name" && key != text);
-        let own = own.map(|(key, value)| (key.into_owned(), value.raw().to_owned()));
+        let own = own.filter(|(key, _)| id.is_none() && *key != "name" && *key != text);
+        let own = own.map(|(key, value)| (key.to_owned(), value.raw().to_owned()));
         let kept = call.function_extras.iter().filter(|_| id.is_some());
         for (key, raw) in kept.map(|(key, raw)| (key.to_owned(), raw.to_owned())).chain(own) {
             out.push(',');

@@ -8,8 +8,6 @@
 //! chat chunks, which are told by their `choices`, and by having nothing but the fields of such a chunk where
 //! they have none: the `usage` of other dialects is part of their protocol.
 
-use std::borrow::Cow;
-
 use super::lines::Splice;
 use crate::json::{Kind, Value};
 
@@ -48,7 +46,7 @@ const ENVELOPE: [&str; 10] = [
 ];
 
 /// A member of an object: its key, where it begins, and its value.
-pub(super) type Entry<'d> = (Cow<'d, str>, usize, Value<'d>);
+pub(super) type Entry<'d> = (&'d str, usize, Value<'d>);
 
 impl Rules {
     /// Whether any of them asks for anything.
@@ -72,9 +70,9 @@ impl Rules {
             if let Some((_, text)) = self.set.iter().find(|(name, _)| **name == **key) {
                 let with = text.as_bytes().to_vec();
                 splices.push(Splice { start: value.start(), end: value.end(), with });
-            } else if drop_usage && key == "x_groq" {
+            } else if drop_usage && *key == "x_groq" {
                 cut_usage(*value, splices);
-            } else if drop_usage && key == "choices" {
+            } else if drop_usage && *key == "choices" {
                 value.items().for_each(|choice| cut_usage(choice, splices));
             }
         }
@@ -88,15 +86,15 @@ fn is_chunk(entries: &[Entry<'_>]) -> bool {
 
 /// Whether a field is one that a chunk with nothing but the usage has, too.
 fn is_envelope((key, _, value): &Entry<'_>) -> bool {
-    ENVELOPE.contains(&&**key) || (key == "x_groq" && value.get("error").is_none())
+    ENVELOPE.contains(key) || (*key == "x_groq" && value.get("error").is_none())
 }
 
 fn is_usage_only(entries: &[Entry<'_>]) -> bool {
     let says_nothing = |(key, _, value): &Entry<'_>| {
-        key != "choices"
+        *key != "choices"
             || (value.items().next().is_none() && matches!(value.kind(), Kind::Null | Kind::Array))
     };
-    entries.iter().any(|(key, _, value)| key == "usage" && value.kind() == Kind::Object)
+    entries.iter().any(|(key, _, value)| *key == "usage" && value.kind() == Kind::Object)
         && entries.iter().all(|entry| is_envelope(entry) && says_nothing(entry))
 }
 

@@ -60,7 +60,11 @@ impl ChatReader {
         self.begin(chunk);
         let mut rest = chunk;
         loop {
-            while self.next_lone(&mut rest)?.is_some() {}
+            while self.next_lone(&mut rest)?.is_some() {
+                if rest.is_empty() {
+                    return Ok(());
+                }
+            }
             if self.next_step(&mut rest)?.is_none() {
                 return Ok(());
             }
@@ -241,8 +245,8 @@ fn add_in_full(to: &mut Accumulator, chunks: &mut ChunkParser, lone: &Lone<'_>) 
     chunks.expand(lone);
     let Some(chunk) = chunks.value(lone) else { return Ok(()) };
     to.add("", chunk)?;
-    if let Some(alike) = chunks.alike(lone) {
-        to.plan(&alike, chunk);
+    if let Some(template) = chunks.template_number() {
+        to.plan(chunk, template, chunks.alike(lone).as_ref());
     }
     Ok(())
 }

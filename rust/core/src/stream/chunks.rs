@@ -31,6 +31,8 @@ pub enum Step<'p> {
 pub struct Lone<'c> {
     /// How it was read.
     pub read: Read,
+    /// The data as text, where it had to be parsed.
+    pub(super) text: Option<&'c str>,
     /// The event.
     pub event: DataEvent<'c>,
 }
@@ -139,19 +141,24 @@ impl ChunkParser {
         let fit = self.reader.as_mut().and_then(|reader| {
             let fit = reader.fit(&rest[start..])?;
             let block_len = self.data.events().block_len(rest, start, fit.len)?;
-            Some((Read::Like(fit), fit.len, block_len))
+            Some((Read::Like(fit), fit.len, block_len, None))
         });
-        let (read, len, block_len) = match fit {
+        let (read, len, block_len, text) = match fit {
             Some(fit) => fit,
             None => self.read_lone(rest, start)?,
         };
         let event = self.data.take_object(rest, start, len, block_len);
         self.payloads += 1;
-        Some(Lone { read, event })
+        Some(Lone { read, text, event })
     }
 
     /// Reads a chunk that fits no template as it is.
-    fn read_lone(&mut self, rest: &[u8], start: usize) -> Option<(Read, usize, usize)> {
+    #[expect(clippy::type_complexity, reason = "it is taken apart at once")]
+    fn read_lone<'c>(
+        &mut self,
+        rest: &'c [u8],
+        start: usize,
+    ) -> Option<(Read, usize, usize, Option<&'c str>)> {
         if rest.get(start) != Some(&b'{') {
             return None;
         }
@@ -159,7 +166,7 @@ impl ChunkParser {
         let block_len = self.data.events().block_len(rest, start, len)?;
         let text = std::str::from_utf8(&rest[start..start + len]).ok()?;
         let read = self.reader.get_or_insert_default().read_unlike(text).ok()?;
-        Some((read, len, block_len))
+        Some((read, len, block_len, Some(text)))
     }
 
     /// What a lone chunk has in common with an earlier one, if it is like it.
@@ -168,6 +175,12 @@ impl ChunkParser {
     pub fn alike<'a>(&'a self, lone: &Lone<'a>) -> Option<Alike<'a>> {
         let Read::Like(fit) = lone.read else { return None };
         Some(self.reader.as_ref()?.alike(fit, lone.event.data))
+    }
+
+    /// The number of the template that a lone chunk is of, or became: that of the text that was read last.
+    #[must_use]
+    pub fn template_number(&self) -> Option<u32> {
+        self.reader.as_ref()?.template_number()
     }
 
     /// The text of which a template was made, as a value. None if there is no template.
@@ -188,7 +201,8 @@ impl ChunkParser {
     /// cannot be.
     #[must_use]
     pub fn value<'a>(&'a self, lone: &Lone<'a>) -> Option<Value<'a>> {
-        Some(self.reader.as_ref()?.document().root(std::str::from_utf8(lone.event.data).ok()?))
+        let text = lone.text.or_else(|| std::str::from_utf8(lone.event.data).ok())?;
+        Some(self.reader.as_ref()?.document().root(text))
     }
 
     /// Takes bytes off `rest` until there is a step to tell. None when `rest` is used up.

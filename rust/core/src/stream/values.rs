@@ -42,7 +42,7 @@ impl ValueParser {
             (reader.fit_or_remember(text)?, block_len)
         };
         let event = self.data.take_object(rest, start, fit.len, block_len);
-        Some(Lone { read: Read::Like(fit), event })
+        Some(Lone { read: Read::Like(fit), text: None, event })
     }
 
     /// What such a text has in common with an earlier one.
