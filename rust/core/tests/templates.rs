@@ -242,7 +242,7 @@ fn gaps(reader: &mut Reader, text: &str) -> Option<Vec<String>> {
     let alike = reader.alike(fit, text.as_bytes());
     let count = alike.gaps().len();
     let scalar = |gap| match alike.scalar(gap).unwrap() {
-        Scalar::String(text) => text.into_owned(),
+        Scalar::String(text) => String::from_utf8(text.into_owned()).unwrap(),
         Scalar::Number(number) => number.to_owned(),
     };
     Some((0..count).map(scalar).collect())

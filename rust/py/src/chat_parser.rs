@@ -13,7 +13,8 @@ use crate::borrow;
 use crate::class::CHUNK;
 use crate::errors::{self, Refused};
 use crate::json_parser::orjson_loads;
-use crate::shape::{self, Shapes, Text};
+use crate::make::Text;
+use crate::shape::Shapes;
 
 /// So many chunks that a call has given are room that is kept for the next call.
 const KEPT_CAPACITY: usize = 64;
@@ -62,8 +63,7 @@ impl ChatParser {
         let chunks = parser.reading.take(py)?;
         if let Some(chunk) = parser.core.close() {
             let json = PyBytes::new(py, chunk.text.as_bytes());
-            let text = Text { json: &json, sent: None, alike: None, calls: VecDeque::new() };
-            chunks.append(shape::make(&CHUNK, Some(chunk.value), text)?)?;
+            chunks.append(parser.reading.shapes.object(&CHUNK, Some(chunk.value), Text::new(&json))?)?;
         }
         Ok(chunks)
     }
@@ -251,8 +251,8 @@ impl Reading {
                 Some(Step::Chunk(chunk)) if wanted && chunk.value.kind() == Kind::Object => {
                     let json = PyBytes::new(py, chunk.text.as_bytes());
                     let sent = (chunk.data != chunk.text.as_bytes()).then(|| PyBytes::new(py, chunk.data));
-                    let text = Text { json: &json, sent: sent.as_ref(), alike: None, calls: VecDeque::new() };
-                    self.found.push(shape::make(&CHUNK, Some(chunk.value), text)?.unbind());
+                    let text = Text { sent: sent.as_ref(), ..Text::new(&json) };
+                    self.found.push(self.shapes.object(&CHUNK, Some(chunk.value), text)?.unbind());
                 }
                 Some(Step::Malformed(malformed)) if !self.skip => {
                     let data = PyBytes::new(py, malformed.data).unbind();
@@ -282,8 +282,7 @@ impl Reading {
         let made = if let Some(alike) = core.chunks().alike(lone) {
             self.shapes.make(&json, alike)?
         } else {
-            let text = Text { json: &json, sent: None, alike: None, calls: VecDeque::new() };
-            shape::make(&CHUNK, core.chunks().value(lone), text)?
+            self.shapes.object(&CHUNK, core.chunks().value(lone), Text::new(&json))?
         };
         Ok(made.unbind())
     }

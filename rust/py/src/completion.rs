@@ -1,7 +1,8 @@
 //! The assembled message, under the names and attributes of the openai package.
 //!
-//! `ChatCompletion` is a copy of what the accumulator holds. The canonical body is written, and the objects
-//! are made from it, when they are first asked for: reading `completion` for its verdict alone costs little.
+//! `ChatCompletion` is a copy of what the accumulator holds. The canonical body is written when it is first asked for,
+//! and the objects are made from it only for who reads an attribute: reading `completion` for its verdict alone costs
+//! little, and `to_dict` decodes the body once.
 
 use std::collections::BTreeMap;
 
@@ -10,12 +11,14 @@ use deltawire_core::json::Document;
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyDict, PyString};
+use pyo3::types::{PyBytes, PyDict, PyString};
 use pyo3::{IntoPyObjectExt, intern};
 
 use crate::class::BODY;
+use crate::json_parser::orjson_loads;
+use crate::make::CallFacts;
 use crate::object;
-use crate::shape::CallFacts;
+use crate::raw::text;
 
 /// What a completion is made of, once it is asked for.
 struct Whole {
@@ -26,7 +29,10 @@ struct Whole {
 /// A chat completion as far as it has come.
 #[pyclass(frozen, module = "deltawire")]
 pub struct ChatCompletion {
+    /// None if it was made of a body.
     snapshot: Option<Snapshot>,
+    /// The body that the snapshot is written as.
+    written: PyOnceLock<Py<PyBytes>>,
     whole: PyOnceLock<Whole>,
     first_model: Option<Box<str>>,
 }
@@ -59,20 +65,31 @@ pub fn facts(call: &chat::ToolCall, ended: bool, document: &mut Document) -> Cal
 impl From<Snapshot> for ChatCompletion {
     fn from(snapshot: Snapshot) -> Self {
         let first_model = snapshot.message.first_model.clone();
-        Self { snapshot: Some(snapshot), whole: PyOnceLock::new(), first_model }
+        Self { snapshot: Some(snapshot), written: PyOnceLock::new(), whole: PyOnceLock::new(), first_model }
     }
 }
 
 impl ChatCompletion {
+    /// The canonical body, if it has to be written.
+    fn written<'py>(&self, py: Python<'py>) -> Option<&Bound<'py, PyBytes>> {
+        let Snapshot { message, ended, ids } = self.snapshot.as_ref()?;
+        let written = self.written.get_or_init(py, || {
+            let json = message.body(*ended, |index, call| id_of(ids, index, call));
+            PyBytes::new(py, json.as_bytes()).unbind()
+        });
+        Some(written.bind(py))
+    }
+
     fn whole<'a>(&'a self, py: Python<'_>) -> PyResult<&'a Whole> {
         self.whole.get_or_try_init(py, || {
-            let snapshot = self.snapshot.as_ref().ok_or_else(|| PyRuntimeError::new_err("no message"))?;
-            let Snapshot { message, ended, ids } = snapshot;
+            let (Some(Snapshot { message, ended, .. }), Some(json)) = (&self.snapshot, self.written(py))
+            else {
+                return Err(PyRuntimeError::new_err("no message"));
+            };
             let mut document = Document::default();
             let calls = message.choices().flat_map(|(_, choice)| choice.tool_calls.iter());
             let calls: Vec<CallFacts> = calls.map(|call| facts(call, *ended, &mut document)).collect();
-            let json = message.body(*ended, |index, call| id_of(ids, index, call));
-            Whole::read(PyString::new(py, &json).as_any(), calls)
+            Whole::read(json.as_any(), calls)
         })
     }
 
@@ -100,7 +117,8 @@ impl ChatCompletion {
         let whole = PyOnceLock::new();
         // It is new, so it takes what it is given.
         let _ = whole.set(json.py(), Whole::read(json, calls)?);
-        Ok(Self { snapshot: None, whole, first_model: first_model.map(Into::into) })
+        let first_model = first_model.map(Into::into);
+        Ok(Self { snapshot: None, written: PyOnceLock::new(), whole, first_model })
     }
 
     #[getter]
@@ -154,6 +172,9 @@ impl ChatCompletion {
     }
 
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        if let Some(json) = self.written(py) {
+            return orjson_loads(py)?.call1((json,));
+        }
         self.body(py)?.call_method0(intern!(py, "to_dict"))
     }
 
@@ -162,6 +183,9 @@ impl ChatCompletion {
     }
 
     fn to_json<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        if let Some(json) = self.written(py) {
+            return Ok(text(py, json.as_bytes())?.into_any());
+        }
         self.body(py)?.call_method0(intern!(py, "to_json"))
     }
 

@@ -15,12 +15,14 @@ mod errors;
 mod event;
 mod event_parser;
 mod json_parser;
+mod make;
 mod object;
 mod observed;
 mod partial;
 mod raw;
 mod shape;
 mod text;
+mod translation;
 
 use pyo3::prelude::*;
 

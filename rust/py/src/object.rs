@@ -14,8 +14,9 @@ use pyo3::types::{PyBytes, PyDict, PyList, PyString, PyType};
 use crate::class::Class;
 use crate::errors::{self, Refused};
 use crate::json_parser::orjson_loads;
+use crate::make::{self, CallFacts, Text};
 use crate::raw::{self, text};
-use crate::shape::{self, CallFacts};
+use crate::text::Strings;
 
 /// What the objects of a chat have in common: each is JSON text with attributes, and immutable.
 #[pyclass(subclass, frozen, module = "deltawire", name = "_ChatObject")]
@@ -193,7 +194,7 @@ pub fn parse<'py>(
         && document.root(text).kind() == Kind::Object
     {
         let root = document.root(text);
-        return shape::make(class, Some(root), shape::Text { json: &json, sent: None, alike: None, calls });
+        return make::object(class, Some(root), Text { calls, ..Text::new(&json) }, &mut Strings::default());
     }
     let refused = Refused { place: None, data: json.as_bytes() };
     let cause = orjson_loads(py)?.call1((&json,)).err();

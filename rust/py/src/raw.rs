@@ -1,5 +1,5 @@
 //! What is made by CPython's own means, because it pays: strings, objects with plain slots, and `__anext__`. The one
-//! file with `unsafe`.
+//! file with `unsafe`, with those below it.
 //!
 //! **Strings.** Nearly all data of a chat stream is ASCII. `PyString::new` takes a `&str`, so it is validated once
 //! here and scanned again by CPython to find its width; making an ASCII str directly needs one scan and one copy.
@@ -23,6 +23,8 @@
 //!
 //! The functions that are `extern "C"` are for CPython to call, each by the slot that it stands in: with an object of
 //! that class, live, or at its end where it deallocates; attached to the interpreter; and nothing else calls them.
+
+mod spare;
 
 use std::ffi::{CStr, c_int, c_void};
 use std::mem::{offset_of, size_of};
@@ -181,12 +183,17 @@ impl<'py> NewRecord<'py> {
         let class = class.bind(py).as_type_ptr();
         // SAFETY:
         // - The class is a live type that `record_class` made, so its instances begin with a head.
-        // - The memory is as large as the class says, all of it is set before anybody sees it, and null is what slots
-        //   and pointers may be. `PyObject_Init` sets type and reference count, as `dealloc` expects.
+        // - Whoever has a `Bound` is attached, as `take` wants it.
+        // - The memory is as large as the class says, also where a record with as many slots was in it. All of it is
+        //   set before anybody sees it, and null is what slots and pointers may be. `PyObject_Init` sets type and
+        //   reference count, as `dealloc` expects.
         // - The references that the head takes over are new ones.
         unsafe {
-            let size = (*class).tp_basicsize.cast_unsigned();
-            let memory = ffi::PyObject_Malloc(size).cast::<ffi::PyObject>();
+            let count = slot_count(class);
+            let memory = spare::take(count).unwrap_or_else(|| {
+                let size = (*class).tp_basicsize.cast_unsigned();
+                ffi::PyObject_Malloc(size).cast::<ffi::PyObject>()
+            });
             if memory.is_null() {
                 return Err(PyMemoryError::new_err(()));
             }
@@ -197,7 +204,6 @@ impl<'py> NewRecord<'py> {
             (*head).sent = origin.sent.map_or(std::ptr::null_mut(), |sent| sent.clone().into_ptr());
             (*head).start = origin.start;
             (*head).end = origin.end;
-            let count = slot_count(class);
             for at in 0..count {
                 slots(memory).add(at).write(std::ptr::null_mut());
             }
@@ -282,17 +288,21 @@ extern "C" fn clear_nothing(_: *mut ffi::PyObject) -> c_int {
 /// The end of a record.
 unsafe extern "C" fn dealloc(record: *mut ffi::PyObject) {
     // SAFETY: each pointer is null or an owned reference, and is given back once. The memory came from
-    // `PyObject_Malloc`. The class is given back last, since it was taken by `PyObject_Init`.
+    // `PyObject_Malloc` for a record with as many slots, and nobody uses it any more. The class is given back last,
+    // since it was taken by `PyObject_Init`.
     unsafe {
         let class = ffi::Py_TYPE(record);
         let head = record.cast::<Head>();
         for owned in [(*head).extras, (*head).text, (*head).sent] {
             ffi::Py_XDECREF(owned);
         }
-        for at in 0..slot_count(class) {
+        let count = slot_count(class);
+        for at in 0..count {
             ffi::Py_XDECREF(*slots(record).add(at));
         }
-        ffi::PyObject_Free(record.cast());
+        if !spare::keep(count, record) {
+            ffi::PyObject_Free(record.cast());
+        }
         ffi::Py_DECREF(class.cast());
     }
 }

@@ -373,8 +373,8 @@ impl Template {
 /// What stands in a gap.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Scalar<'a> {
-    /// The text of a string, decoded.
-    String(Cow<'a, str>),
+    /// The text of a string, decoded: UTF-8, as has been checked.
+    String(Cow<'a, [u8]>),
     /// A number, as it was sent.
     Number(&'a str),
 }
@@ -442,11 +442,14 @@ impl<'a> Alike<'a> {
     #[inline]
     #[must_use]
     pub fn scalar(&self, gap: usize) -> Option<Scalar<'a>> {
-        if self.template.gaps.get(gap)?.is_string {
-            return self.string(gap).map(Scalar::String);
+        let is_string = self.template.gaps.get(gap)?.is_string;
+        if is_string && !self.filled[gap].escaped {
+            return Some(Scalar::String(Cow::Borrowed(self.raw(gap))));
         }
-        let Filled { start, end, .. } = self.filled[gap];
-        std::str::from_utf8(&self.text[start as usize..end as usize]).ok().map(Scalar::Number)
+        if is_string {
+            return self.string(gap).map(|text| Scalar::String(Cow::Owned(text.into_owned().into_bytes())));
+        }
+        std::str::from_utf8(self.raw(gap)).ok().map(Scalar::Number)
     }
 
     /// A value as it stands in this text, whether it changes or not.

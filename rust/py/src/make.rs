@@ -1,0 +1,130 @@
+//! JSON objects as immutable Python objects with attributes, made at once from a text that was parsed.
+//!
+//! The fields that a class names are slots. Others that were sent are made as well, and kept in a dict that nobody
+//! can get at but by their names. Short strings that a parser has just made are given out again: of a chunk that is
+//! parsed, most stood in the chunk before.
+
+use std::collections::VecDeque;
+
+use deltawire_core::json::{Kind, Value};
+use pyo3::IntoPyObjectExt;
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyDict, PyFloat, PyList, PyTuple};
+
+use crate::class::Class;
+use crate::json_parser::orjson_loads;
+use crate::raw::{NewRecord, Origin};
+use crate::text::{self, Strings};
+use crate::translation::{self, Maker};
+
+/// Whether a tool call's arguments are whole, and what had to be put right.
+pub type CallFacts = (bool, Vec<String>);
+
+/// What objects are made of.
+pub struct Text<'a, 'py> {
+    pub json: &'a Bound<'py, PyBytes>,
+    /// What was sent, where that was no valid UTF-8.
+    pub sent: Option<&'a Bound<'py, PyBytes>>,
+    /// What is known of the tool calls beside their text, in the order in which they stand in it.
+    pub calls: VecDeque<CallFacts>,
+}
+
+impl<'a, 'py> Text<'a, 'py> {
+    pub fn new(json: &'a Bound<'py, PyBytes>) -> Self {
+        Self { json, sent: None, calls: VecDeque::new() }
+    }
+}
+
+/// An object of a class from a value of a text.
+pub fn object<'py>(
+    class: &'static Class,
+    value: Option<Value<'_>>,
+    text: Text<'_, 'py>,
+    strings: &mut Strings,
+) -> PyResult<Bound<'py, PyAny>> {
+    translation::object(&mut Objects { text, strings }, class, value)
+}
+
+struct Objects<'a, 'py> {
+    text: Text<'a, 'py>,
+    strings: &'a mut Strings,
+}
+
+impl<'py> Maker<'py> for Objects<'_, 'py> {
+    type Made = Bound<'py, PyAny>;
+    type Record = NewRecord<'py>;
+    type Members = Bound<'py, PyDict>;
+
+    fn none(&mut self) -> Self::Made {
+        self.text.json.py().None().into_bound(self.text.json.py())
+    }
+
+    fn scalar(&mut self, value: Value<'_>) -> PyResult<Self::Made> {
+        scalar(self.text.json.py(), value, self.strings)
+    }
+
+    fn list(&mut self, items: impl ExactSizeIterator<Item = Self::Made>) -> PyResult<Self::Made> {
+        Ok(PyList::new(self.text.json.py(), items)?.into_any())
+    }
+
+    fn members(&mut self) -> Self::Members {
+        PyDict::new(self.text.json.py())
+    }
+
+    fn insert(&mut self, members: &mut Self::Members, name: &str, made: Self::Made) -> PyResult<()> {
+        members.set_item(text::key(members.py(), name), made)
+    }
+
+    fn dict(&mut self, members: Self::Members) -> Self::Made {
+        members.into_any()
+    }
+
+    fn record(&mut self, class: &'static Class, start: usize, end: usize) -> PyResult<Self::Record> {
+        let Text { json, sent, .. } = self.text;
+        let sent = sent.filter(|_| start == 0 && end > 0);
+        NewRecord::new(class.record(json.py())?, &Origin { text: json, sent, start, end })
+    }
+
+    fn push(&mut self, record: &mut Self::Record, made: Self::Made) {
+        record.push(made);
+    }
+
+    fn finish(&mut self, record: Self::Record, extras: Option<Self::Members>) -> Self::Made {
+        record.finish(extras)
+    }
+
+    fn complete(&mut self) -> PyResult<Self::Made> {
+        let complete = self.text.calls.front().is_none_or(|(complete, _)| *complete);
+        complete.into_bound_py_any(self.text.json.py())
+    }
+
+    fn repairs(&mut self) -> PyResult<Self::Made> {
+        let (_, repairs) = self.text.calls.pop_front().unwrap_or_default();
+        Ok(PyTuple::new(self.text.json.py(), repairs)?.into_any())
+    }
+}
+
+/// A scalar as orjson would give it.
+pub fn scalar<'py>(py: Python<'py>, value: Value<'_>, strings: &mut Strings) -> PyResult<Bound<'py, PyAny>> {
+    Ok(match value.kind() {
+        Kind::String => strings.get(py, value.as_str().unwrap_or_default().as_bytes())?.into_any(),
+        Kind::Number => number(py, value.raw())?,
+        Kind::Bool => (value.raw() == "true").into_bound_py_any(py)?,
+        _ => py.None().into_bound(py),
+    })
+}
+
+/// A number as orjson would give it.
+pub fn number<'py>(py: Python<'py>, digits: &str) -> PyResult<Bound<'py, PyAny>> {
+    if let Ok(number) = digits.parse::<i64>() {
+        return number.into_bound_py_any(py);
+    }
+    // Both find the double that is nearest to a decimal. Whole numbers are another matter.
+    if digits.contains(['.', 'e', 'E'])
+        && let Ok(number) = digits.parse::<f64>()
+        && number.is_finite()
+    {
+        return Ok(PyFloat::new(py, number).into_any());
+    }
+    orjson_loads(py)?.call1((PyBytes::new(py, digits.as_bytes()),))
+}
