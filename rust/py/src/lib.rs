@@ -48,7 +48,7 @@ mod _native {
         for class in class::ALL {
             module.add(class.short_name(), class.get(module.py())?)?;
         }
-        module.setattr("_Items", raw::items_class(module.py())?)?;
+        module.setattr("_Items", raw::items::items_class(module.py())?)?;
         module.add("__version__", env!("CARGO_PKG_VERSION"))
     }
 }
