@@ -25,6 +25,7 @@
 //! that class, live, or at its end where it deallocates; attached to the interpreter; and nothing else calls them.
 
 pub mod items;
+mod pull;
 
 use std::ffi::{CStr, c_int, c_void};
 use std::mem::{offset_of, size_of};
