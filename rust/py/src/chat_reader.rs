@@ -2,6 +2,9 @@
 //!
 //! The clock is read once for each network chunk. What looks for the first event, for `prefetch`, is Python's.
 
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{Mutex, PoisonError};
+
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -23,8 +26,9 @@ pub struct ChatReader {
     #[pyo3(get, set)]
     look: Option<Py<PyAny>>,
     clock: Clock,
-    /// The first bytes of the stream.
-    preview: Vec<u8>,
+    /// The first bytes of the stream, and whether they are all that is kept of it.
+    preview: Mutex<Vec<u8>>,
+    has_preview: AtomicBool,
 }
 
 #[pymethods]
@@ -36,13 +40,14 @@ impl ChatReader {
             timings: Py::new(clock.py(), StreamTimings::default())?,
             look: None,
             clock: Clock::new(clock)?,
-            preview: Vec::new(),
+            preview: Mutex::default(),
+            has_preview: AtomicBool::new(false),
         })
     }
 
     #[getter]
     fn preview<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
-        PyBytes::new(py, &self.preview)
+        PyBytes::new(py, &self.preview.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     #[pyo3(signature = (data, /))]
@@ -55,17 +60,16 @@ impl ChatReader {
     }
 
     fn close<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyList>> {
-        let now = slf.borrow().clock.now(slf.py())?;
-        let look = slf.borrow().look(slf.py());
-        if let Some(look) = look {
-            look.call_method0(intern!(slf.py(), "close"))?;
+        let py = slf.py();
+        let this = slf.borrow();
+        let now = this.clock.now(py)?;
+        if let Some(look) = &this.look {
+            look.call_method0(py, intern!(py, "close"))?;
         }
-        let accumulator = slf.borrow().accumulator.clone_ref(slf.py()).into_bound(slf.py());
         // One at most, so none comes with an exception.
-        let chunks = ChatAccumulator::close_chunks(&accumulator)?;
+        let chunks = ChatAccumulator::close_chunks(this.accumulator.bind(py))?;
         if !chunks.is_empty() {
-            let has = has(&accumulator.borrow());
-            Self::note(slf, now, has)?;
+            this.note(py, now, has(&this.accumulator.borrow(py)))?;
         }
         Ok(chunks)
     }
@@ -106,55 +110,52 @@ impl ChatReader {
 
 impl ChatReader {
     /// Takes the next bytes.
+    ///
+    /// What is called here may read from the reader again, so it is borrowed to be read, once: that costs.
     pub fn read<'py>(slf: &Bound<'py, Self>, data: &Bound<'py, PyAny>) -> PyResult<Fed<'py>> {
         let py = slf.py();
         let data = borrow::chunk(data)?;
-        let now = slf.borrow().clock.now(py)?;
-        if slf.borrow().preview.len() < PREVIEW_BYTES {
-            slf.borrow_mut().begin(py, data.as_bytes(), now);
+        let this = slf.borrow();
+        let now = this.clock.now(py)?;
+        if !this.has_preview.load(Relaxed) {
+            this.begin(py, data.as_bytes(), now);
         }
-        let look = slf.borrow().look(py);
-        if let Some(look) = look
-            && !look.getattr(intern!(py, "found"))?.is_truthy()?
+        if let Some(look) = &this.look
+            && !look.getattr(py, intern!(py, "found"))?.is_truthy(py)?
         {
-            look.call_method1(intern!(py, "feed"), (&data,))?;
+            look.call_method1(py, intern!(py, "feed"), (&data,))?;
         }
-        let accumulator = slf.borrow().accumulator.clone_ref(py).into_bound(py);
-        match ChatAccumulator::read(&accumulator, data.as_any(), true) {
+        match ChatAccumulator::read(this.accumulator.bind(py), data.as_any(), true) {
             Ok(mut reading) => {
                 let fed = Fed { found: reading.take_found(py)?, is_done: reading.done() };
                 let has = has(&reading);
                 drop(reading);
                 if !matches!(fed.found, Found::Nothing) {
-                    Self::note(slf, now, has)?;
+                    this.note(py, now, has)?;
                 }
                 Ok(fed)
             }
             Err(error) => {
                 if errors::has_values(py, &error) {
-                    let has = has(&accumulator.borrow());
-                    Self::note(slf, now, has)?;
+                    this.note(py, now, has(&this.accumulator.borrow(py)))?;
                 }
                 Err(error)
             }
         }
     }
 
-    fn begin(&mut self, py: Python<'_>, data: &[u8], now: f64) {
-        if self.preview.is_empty() && !data.is_empty() {
+    fn begin(&self, py: Python<'_>, data: &[u8], now: f64) {
+        let mut preview = self.preview.lock().unwrap_or_else(PoisonError::into_inner);
+        if preview.is_empty() && !data.is_empty() {
             self.timings.borrow_mut(py).first_byte = Some(now);
         }
-        let rest = PREVIEW_BYTES - self.preview.len();
-        self.preview.extend(data.iter().take(rest));
+        let rest = PREVIEW_BYTES - preview.len();
+        preview.extend(data.iter().take(rest));
+        self.has_preview.store(preview.len() == PREVIEW_BYTES, Relaxed);
     }
 
-    fn look<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyAny>> {
-        self.look.as_ref().map(|look| look.bind(py).clone())
-    }
-
-    fn note(slf: &Bound<'_, Self>, now: f64, (has_content, has_tool_calls): (bool, bool)) -> PyResult<()> {
-        let timings = slf.borrow().timings.clone_ref(slf.py()).into_bound(slf.py());
-        StreamTimings::note(&timings, now, has_content, has_tool_calls)
+    fn note(&self, py: Python<'_>, now: f64, (has_content, has_tool_calls): (bool, bool)) -> PyResult<()> {
+        StreamTimings::note(self.timings.bind(py), now, has_content, has_tool_calls)
     }
 }
 

@@ -16,7 +16,7 @@ use std::ffi::{CStr, c_char, c_int, c_void};
 use std::mem::offset_of;
 
 use pyo3::call::PyCallArgs;
-use pyo3::exceptions::{PyMemoryError, PySystemError};
+use pyo3::exceptions::{PyMemoryError, PyStopIteration, PySystemError};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyString, PyType};
@@ -132,22 +132,23 @@ impl<'py> Stream<'py> {
     pub fn next_pending(&self) -> PyResult<Option<Bound<'py, PyAny>>> {
         let py = self.0.py();
         // SAFETY: a stream begins as `Items` does. `pending` is null or live, and is held while it runs, since it could
-        // be replaced by what it calls. `PyIter_Next` gives a new reference, or null, with an exception set or not; it
-        // may be called on what is an iterator, which is checked.
+        // be replaced by what it calls. The slot, if it is there, is called as CPython does, and gives a new reference,
+        // or null, with an exception set or not.
         unsafe {
             let Some(pending) = Bound::from_borrowed_ptr_or_opt(py, (*self.items()).pending) else {
                 return Ok(None);
             };
-            if ffi::PyIter_Check(pending.as_ptr()) == 0 {
+            let Some(next) = (*ffi::Py_TYPE(pending.as_ptr())).tp_iternext else { return Ok(None) };
+            let item = next(pending.as_ptr());
+            if !item.is_null() {
+                return Ok(Some(Bound::from_owned_ptr(py, item)));
+            }
+            if ffi::PyErr_Occurred().is_null() {
                 return Ok(None);
             }
-            let item = ffi::PyIter_Next(pending.as_ptr());
-            if item.is_null() {
-                PyErr::take(py).map_or(Ok(None), Err)
-            } else {
-                Ok(Some(Bound::from_owned_ptr(py, item)))
-            }
         }
+        let error = PyErr::fetch(py);
+        if error.is_instance_of::<PyStopIteration>(py) { Ok(None) } else { Err(error) }
     }
 
     /// Makes the items of an iterable those that are there.
@@ -159,16 +160,12 @@ impl<'py> Stream<'py> {
         Ok(())
     }
 
-    /// Whether the turn is there to be taken, by who reads and feeds without asking Python.
+    /// Whether the turn is there to be taken by who reads and feeds without asking Python.
     pub fn can_be_read(&self) -> bool {
-        // SAFETY: a stream begins as `Items` does; its pointers are null or live.
-        unsafe {
-            let Items { turn, .. } = *self.items();
-            !turn.is_null()
-                && turn != ffi::Py_None()
-                && !self.is_closed()
-                && self.parser().is_some_and(|parser| feeding::can_feed(&parser))
-        }
+        // SAFETY: a stream begins as `Items` does.
+        let turn = unsafe { (*self.items()).turn };
+        // SAFETY: None is always there.
+        !turn.is_null() && turn != unsafe { ffi::Py_None() } && !self.is_closed()
     }
 
     /// Takes the turn, if it `can_be_read`: the source.
@@ -223,7 +220,7 @@ fn anext(stream: Stream<'_>) -> PyResult<Bound<'_, PyAny>> {
     let py = stream.0.py();
     if let Some(item) = stream.next_pending()? {
         new_ready(item)
-    } else if stream.can_be_read() {
+    } else if stream.can_be_read() && stream.parser().is_some_and(|parser| feeding::can_feed(&parser)) {
         pull::new(stream)
     } else {
         stream.call(intern!(py, "_anext"), ())
