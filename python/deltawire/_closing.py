@@ -12,10 +12,11 @@ from contextlib import suppress
 from inspect import isawaitable
 from typing import TYPE_CHECKING, Any
 
-from anyio import move_on_after
+from anyio import CancelScope, current_time, move_on_after
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+    from typing import Self
 
     from deltawire._readers import Chunk
 
@@ -53,12 +54,48 @@ async def aclose_all(closers: tuple[Callable[[], Any], ...]) -> None:
     failures = []
     for close in closers:
         try:
-            # Each has its share: the connection is closed even where the iterator over it hangs.
-            with move_on_after(_CLOSE_SECONDS / len(closers), shield=True):
-                result = close()
-                if isawaitable(result):
-                    await result
+            result = close()
+            if result is not None and isawaitable(result):
+                with CancelScope(shield=True) as scope:
+                    # Each has its share: the connection is closed even where the iterator over it hangs.
+                    await _Limited(_wait(result), scope, _CLOSE_SECONDS / len(closers))
         except BaseException as error:
             failures.append(error)
     if failures:
         raise failures[0]
+
+
+async def _wait(awaitable: Awaitable[Any]) -> None:
+    await awaitable
+
+
+class _Limited:
+    """Awaits a coroutine for so many seconds, from its first wait on: most have none, and a timer costs."""
+
+    __slots__ = ("_scope", "_seconds", "_steps")
+
+    def __init__(self, steps: Coroutine[Any, Any, None], scope: CancelScope, seconds: float) -> None:
+        self._steps = steps
+        self._scope = scope
+        self._seconds: float | None = seconds
+
+    def __await__(self) -> Self:
+        return self
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> Any:
+        return self.send(None)
+
+    def send(self, value: Any) -> Any:
+        step = self._steps.send(value)
+        if self._seconds is not None:
+            self._scope.deadline, self._seconds = current_time() + self._seconds, None
+        return step
+
+    def throw(self, *error: Any) -> Any:
+        return self._steps.throw(*error)
+
+    def close(self) -> None:
+        self._steps.close()

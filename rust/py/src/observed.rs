@@ -4,6 +4,7 @@ use deltawire_core::chat::ProviderError;
 use deltawire_core::json::Document;
 use deltawire_core::stream::{ChatReader, StreamEnd};
 use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyList};
 
 use crate::class::{TOOL_CALL, USAGE};
@@ -53,7 +54,8 @@ pub fn end<'py>(py: Python<'py>, reader: &ChatReader) -> PyResult<Option<Bound<'
         Some(StreamEnd::Empty) => "EMPTY",
         Some(StreamEnd::Finished) => "FINISHED",
     };
-    py.import("deltawire.verdict")?.getattr("StreamEnd")?.getattr(name).map(Some)
+    static STREAM_END: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    STREAM_END.import(py, "deltawire.verdict", "StreamEnd")?.getattr(name).map(Some)
 }
 
 /// The error that the provider reported, as `ProviderError`.

@@ -6,6 +6,7 @@ use deltawire_core::stream::Timings;
 use pyo3::basic::CompareOp;
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
 use pyo3::types::PyTuple;
 
 /// When things happened.
@@ -133,8 +134,8 @@ pub enum Clock {
 
 impl Clock {
     pub fn new(clock: &Bound<'_, PyAny>) -> PyResult<Self> {
-        let monotonic = clock.py().import("time")?.getattr("monotonic")?;
-        if clock.is(&monotonic) {
+        static MONOTONIC: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+        if clock.is(MONOTONIC.import(clock.py(), "time", "monotonic")?) {
             return Ok(Self::Monotonic(Instant::now()));
         }
         Ok(Self::Called { clock: clock.clone().unbind(), begun: clock.call0()?.extract()? })
