@@ -10,13 +10,13 @@ from __future__ import annotations
 
 from contextlib import suppress
 from inspect import isawaitable
+from types import coroutine
 from typing import TYPE_CHECKING, Any
 
 from anyio import CancelScope, current_time, move_on_after
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
-    from typing import Self
+    from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Generator
 
     from deltawire._readers import Chunk
 
@@ -58,7 +58,7 @@ async def aclose_all(closers: tuple[Callable[[], Any], ...]) -> None:
             if result is not None and isawaitable(result):
                 with CancelScope(shield=True) as scope:
                     # Each has its share: the connection is closed even where the iterator over it hangs.
-                    await _Limited(_wait(result), scope, _CLOSE_SECONDS / len(closers))
+                    await _within(_CLOSE_SECONDS / len(closers), scope, _wait(result))
         except BaseException as error:
             failures.append(error)
     if failures:
@@ -69,33 +69,23 @@ async def _wait(awaitable: Awaitable[Any]) -> None:
     await awaitable
 
 
-class _Limited:
-    """Awaits a coroutine for so many seconds, from its first wait on: most have none, and a timer costs."""
-
-    __slots__ = ("_scope", "_seconds", "_steps")
-
-    def __init__(self, steps: Coroutine[Any, Any, None], scope: CancelScope, seconds: float) -> None:
-        self._steps = steps
-        self._scope = scope
-        self._seconds: float | None = seconds
-
-    def __await__(self) -> Self:
-        return self
-
-    def __iter__(self) -> Self:
-        return self
-
-    def __next__(self) -> Any:
-        return self.send(None)
-
-    def send(self, value: Any) -> Any:
-        step = self._steps.send(value)
-        if self._seconds is not None:
-            self._scope.deadline, self._seconds = current_time() + self._seconds, None
-        return step
-
-    def throw(self, *error: Any) -> Any:
-        return self._steps.throw(*error)
-
-    def close(self) -> None:
-        self._steps.close()
+@coroutine
+def _within(
+    seconds: float, scope: CancelScope, steps: Coroutine[Any, Any, None]
+) -> Generator[Any, Any, None]:
+    """Await for so many seconds from the first wait on: most have nothing to wait for, and a timer costs."""
+    try:
+        step = steps.send(None)
+        scope.deadline = current_time() + seconds
+        while True:
+            try:
+                sent = yield step
+            except GeneratorExit:
+                steps.close()
+                raise
+            except BaseException as error:
+                step = steps.throw(error)
+            else:
+                step = steps.send(sent)
+    except StopIteration:
+        return

@@ -50,8 +50,8 @@ class _Items:
     """Gives items without a coroutine, where that can be done: the base of streams.
 
     `__anext__` returns an awaitable of the next item of `_pending`. Where that has none, and `_turn` is the
-    source, the awaitable takes the turn, reads the source and feeds `_parser`; else it is what `_anext` of
-    the class below returns. What is not plain it leaves to that class: to `_settle`, `_ends`, `_refuses`.
+    source, the awaitable takes the turn, reads the source and feeds `_parser`. What is not plain it leaves to
+    the class below: to `_settle`, `_ends` and `_refuses`, and all the rest to `_afill`.
     """
 
     _pending: Iterator[Any]
@@ -94,18 +94,6 @@ class _ChatReader:
 class StreamTimings:
     """When things happened in a stream, in seconds since it was made; None for what has not happened."""
 
-    first_byte: float | None
-    """The first bytes of the source came."""
-    first_event: float | None
-    """The first chunk was complete."""
-    first_content: float | None
-    """The first chunk with text for the message was complete."""
-    first_tool_call: float | None
-    """The first chunk with a fragment of a tool call was complete."""
-    last_event: float | None
-    """The last chunk so far was complete."""
-    longest_gap: float | None
-    """The longest time between two network chunks that completed something."""
     on_gap: Callable[[float], object] | None
     """Called with each such time, where it is set; for metrics. What it raises, the stream raises."""
 
@@ -119,6 +107,33 @@ class StreamTimings:
         longest_gap: float | None = None,
         on_gap: Callable[[float], object] | None = None,
     ) -> Self: ...
+    @property
+    def first_byte(self) -> float | None:
+        """The first bytes of the source came."""
+
+    @property
+    def first_event(self) -> float | None:
+        """The first chunk was complete."""
+
+    @property
+    def first_content(self) -> float | None:
+        """The first chunk with text for the message was complete."""
+
+    @property
+    def first_tool_call(self) -> float | None:
+        """The first chunk with a fragment of a tool call was complete."""
+
+    @property
+    def last_event(self) -> float | None:
+        """The last chunk so far was complete."""
+
+    @property
+    def longest_gap(self) -> float | None:
+        """The longest time between two network chunks that completed something."""
+
+    def _begin(self, now: float) -> None:
+        """Note that bytes came at this time."""
+
     def _note(self, now: float, has_content: bool, has_tool_calls: bool) -> None:
         """Note that something was complete at this time, and what the message has by now."""
 

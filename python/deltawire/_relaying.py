@@ -83,12 +83,12 @@ class Reader:
             return self._keep_alive()
         relay, timings = self.relay, self.timings
         now = self._clock() - self._begun
-        if timings.first_byte is None and data:
-            timings.first_byte = now
+        if data:
+            timings._begin(now)  # noqa: SLF001 - of this package, as below
         events = relay.events
         found = relay.feed(data)
         if relay.events > events:
-            timings._note(now, relay.has_content, relay.has_tool_calls)  # noqa: SLF001 - of this package
+            timings._note(now, relay.has_content, relay.has_tool_calls)  # noqa: SLF001
         if relay.done and bytes(data[-1:]) != b"\r":
             # Of a line end of CR and LF both belong to the stream.
             self.is_over = True

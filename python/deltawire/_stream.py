@@ -166,13 +166,9 @@ class BaseStream(_Items, Generic[_T]):
         return next(self._fill())
 
     if TYPE_CHECKING:
-        # Those of `_Items`: of an item that is there, no coroutine is made.
+        # Those of `_Items`, which await `_afill` where there is no item and no way around it.
         def __aiter__(self) -> Self: ...
         def __anext__(self) -> Awaitable[_T]: ...
-
-    async def _anext(self) -> _T:
-        """Return the next item where none is pending; `__anext__` of the base takes those that are."""
-        return next(await self._afill())
 
     def batches(self) -> Batches[_T]:
         """Iterate over lists, with `for` or `async for`: what one network chunk completed, never nothing.
@@ -307,7 +303,7 @@ class BaseStream(_Items, Generic[_T]):
             if length_hint(self._pending):
                 return self._pending
             if self._state == "new":
-                if self._checks_type:
+                if self._checks_type and opened.content_type:
                     self._require_type(opened)
                 self._state = "reading"
             while self._state != "ended":
@@ -341,7 +337,7 @@ class BaseStream(_Items, Generic[_T]):
             if length_hint(self._pending):
                 return self._pending
             if self._state == "new":
-                if self._checks_type:
+                if self._checks_type and opened.content_type:
                     await self._arequire_type(opened)
                 self._state = "reading"
             while self._state != "ended":

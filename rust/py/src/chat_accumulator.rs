@@ -60,13 +60,13 @@ impl ChatAccumulator {
 
     #[pyo3(signature = (data, /))]
     fn feed(slf: &Bound<'_, Self>, data: &Bound<'_, PyAny>) -> PyResult<()> {
-        Self::read(slf, data, false).map(drop)
+        Self::read(slf, borrow::chunk(data)?, false).map(drop)
     }
 
     /// `feed`, which gives the chunks too: what a stream of chunks needs, without reading anything twice.
     #[pyo3(signature = (data, /))]
     fn feed_chunks<'py>(slf: &Bound<'py, Self>, data: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyList>> {
-        Self::read(slf, data, true)?.reading.take(slf.py())
+        Self::read(slf, borrow::chunk(data)?, true)?.reading.take(slf.py())
     }
 
     #[pyo3(signature = (chunk, /))]
@@ -200,10 +200,9 @@ impl ChatAccumulator {
     /// Adds up the next bytes. The chat chunks, if they are `wanted`, wait to be taken.
     pub fn read<'py>(
         slf: &Bound<'py, Self>,
-        data: &Bound<'py, PyAny>,
+        chunk: Bound<'py, PyBytes>,
         wanted: bool,
     ) -> PyResult<PyRefMut<'py, Self>> {
-        let chunk = borrow::chunk(data)?;
         let mut held = borrow::exclusively(slf)?;
         if held.closed {
             return Err(borrow::closed());

@@ -125,7 +125,7 @@ impl ChatReader {
         {
             look.call_method1(py, intern!(py, "feed"), (&data,))?;
         }
-        match ChatAccumulator::read(this.accumulator.bind(py), data.as_any(), true) {
+        match ChatAccumulator::read(this.accumulator.bind(py), data, true) {
             Ok(mut reading) => {
                 let fed = Fed { found: reading.take_found(py)?, is_done: reading.done() };
                 let has = has(&reading);
@@ -147,7 +147,7 @@ impl ChatReader {
     fn begin(&self, py: Python<'_>, data: &[u8], now: f64) {
         let mut preview = self.preview.lock().unwrap_or_else(PoisonError::into_inner);
         if preview.is_empty() && !data.is_empty() {
-            self.timings.borrow_mut(py).first_byte = Some(now);
+            self.timings.borrow_mut(py).begin(now);
         }
         let rest = PREVIEW_BYTES - preview.len();
         preview.extend(data.iter().take(rest));

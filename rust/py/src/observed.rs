@@ -45,6 +45,7 @@ pub fn finished_tool_calls<'py>(
 
 /// The verdict, as `StreamEnd`; None before the end.
 pub fn end<'py>(py: Python<'py>, reader: &ChatReader) -> PyResult<Option<Bound<'py, PyAny>>> {
+    static STREAM_END: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
     let name = match reader.end() {
         None => return Ok(None),
         Some(StreamEnd::Error) => "ERROR",
@@ -54,7 +55,6 @@ pub fn end<'py>(py: Python<'py>, reader: &ChatReader) -> PyResult<Option<Bound<'
         Some(StreamEnd::Empty) => "EMPTY",
         Some(StreamEnd::Finished) => "FINISHED",
     };
-    static STREAM_END: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
     STREAM_END.import(py, "deltawire.verdict", "StreamEnd")?.getattr(name).map(Some)
 }
 

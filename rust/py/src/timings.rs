@@ -7,18 +7,14 @@ use pyo3::basic::CompareOp;
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::PyTuple;
+use pyo3::types::{PyTuple, PyType};
 
 /// When things happened.
-#[pyclass(module = "deltawire", get_all, set_all)]
+#[pyclass(module = "deltawire")]
 #[derive(Default)]
 pub struct StreamTimings {
-    pub first_byte: Option<f64>,
-    first_event: Option<f64>,
-    first_content: Option<f64>,
-    first_tool_call: Option<f64>,
-    last_event: Option<f64>,
-    longest_gap: Option<f64>,
+    core: Timings,
+    #[pyo3(get, set)]
     on_gap: Option<Py<PyAny>>,
 }
 
@@ -31,7 +27,7 @@ impl StreamTimings {
             last_event = None, longest_gap = None, on_gap = None,
         ),
     )]
-    pub fn new(
+    fn new(
         first_byte: Option<f64>,
         first_event: Option<f64>,
         first_content: Option<f64>,
@@ -40,16 +36,60 @@ impl StreamTimings {
         longest_gap: Option<f64>,
         on_gap: Option<Py<PyAny>>,
     ) -> Self {
-        Self { first_byte, first_event, first_content, first_tool_call, last_event, longest_gap, on_gap }
+        let core =
+            Timings { first_byte, first_event, first_content, first_tool_call, last_event, longest_gap };
+        Self { core, on_gap }
     }
 
-    /// Notes that something was complete, and what the message has by now.
-    fn _note(slf: &Bound<'_, Self>, now: f64, has_content: bool, has_tool_calls: bool) -> PyResult<()> {
-        Self::note(slf, now, has_content, has_tool_calls)
+    #[getter]
+    fn first_byte(&self) -> Option<f64> {
+        self.core.first_byte
+    }
+
+    #[getter]
+    fn first_event(&self) -> Option<f64> {
+        self.core.first_event
+    }
+
+    #[getter]
+    fn first_content(&self) -> Option<f64> {
+        self.core.first_content
+    }
+
+    #[getter]
+    fn first_tool_call(&self) -> Option<f64> {
+        self.core.first_tool_call
+    }
+
+    #[getter]
+    fn last_event(&self) -> Option<f64> {
+        self.core.last_event
+    }
+
+    #[getter]
+    fn longest_gap(&self) -> Option<f64> {
+        self.core.longest_gap
+    }
+
+    #[pyo3(name = "_begin")]
+    pub fn begin(&mut self, now: f64) {
+        self.core.first_byte.get_or_insert(now);
+    }
+
+    /// Notes that something was complete, and what the message has by now; and calls `on_gap`, which may do as it
+    /// likes with what gives the timings.
+    #[pyo3(name = "_note")]
+    pub fn note(slf: &Bound<'_, Self>, now: f64, has_content: bool, has_tool_calls: bool) -> PyResult<()> {
+        let mut this = slf.try_borrow_mut()?;
+        let gap = this.core.note(now, has_content, has_tool_calls);
+        let (Some(gap), Some(on_gap)) = (gap, &this.on_gap) else { return Ok(()) };
+        let on_gap = on_gap.clone_ref(slf.py());
+        drop(this);
+        on_gap.call1(slf.py(), (gap,)).map(drop)
     }
 
     fn __richcmp__(&self, other: &Bound<'_, Self>, op: CompareOp) -> Option<bool> {
-        let equal = || self.noted() == other.borrow().noted();
+        let equal = || self.core == other.borrow().core;
         match op {
             CompareOp::Eq => Some(equal()),
             CompareOp::Ne => Some(!equal()),
@@ -58,28 +98,16 @@ impl StreamTimings {
     }
 
     fn __repr__(&self) -> String {
-        let Timings { first_byte, first_event, first_content, first_tool_call, last_event, longest_gap } =
-            self.noted();
-        let fields = [
-            ("first_byte", first_byte),
-            ("first_event", first_event),
-            ("first_content", first_content),
-            ("first_tool_call", first_tool_call),
-            ("last_event", last_event),
-            ("longest_gap", longest_gap),
-        ]
-        .map(|(name, at)| format!("{name}={}", at.map_or("None".into(), |at| format!("{at:?}"))));
+        let fields = self.fields().map(|(name, at)| {
+            let at = at.map_or("None".into(), |at| format!("{at:?}"));
+            format!("{name}={at}")
+        });
         format!("StreamTimings({})", fields.join(", "))
     }
 
-    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyTuple>)> {
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<(Bound<'py, PyType>, Bound<'py, PyTuple>)> {
         let this = slf.borrow();
-        let on_gap = this.on_gap.as_ref().map(|call| call.clone_ref(slf.py()));
-        let Timings { first_byte, first_event, first_content, first_tool_call, last_event, longest_gap } =
-            this.noted();
-        let fields =
-            (first_byte, first_event, first_content, first_tool_call, last_event, longest_gap, on_gap);
-        Ok((slf.get_type().into_any(), fields.into_pyobject(slf.py())?))
+        Ok((slf.get_type(), PyTuple::new(slf.py(), this.fields().map(|(_, at)| at))?))
     }
 
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
@@ -92,33 +120,15 @@ impl StreamTimings {
 }
 
 impl StreamTimings {
-    /// Notes that something was complete, and what the message has by now; and calls `on_gap`, which may do as it
-    /// likes with what gives the timings.
-    pub fn note(slf: &Bound<'_, Self>, now: f64, has_content: bool, has_tool_calls: bool) -> PyResult<()> {
-        let mut this = slf.try_borrow_mut()?;
-        let mut noted = this.noted();
-        let gap = noted.note(now, has_content, has_tool_calls);
-        this.first_byte = noted.first_byte;
-        this.first_event = noted.first_event;
-        this.first_content = noted.first_content;
-        this.first_tool_call = noted.first_tool_call;
-        this.last_event = noted.last_event;
-        this.longest_gap = noted.longest_gap;
-        let (Some(gap), Some(on_gap)) = (gap, &this.on_gap) else { return Ok(()) };
-        let on_gap = on_gap.clone_ref(slf.py());
-        drop(this);
-        on_gap.call1(slf.py(), (gap,)).map(drop)
-    }
-
-    fn noted(&self) -> Timings {
-        Timings {
-            first_byte: self.first_byte,
-            first_event: self.first_event,
-            first_content: self.first_content,
-            first_tool_call: self.first_tool_call,
-            last_event: self.last_event,
-            longest_gap: self.longest_gap,
-        }
+    fn fields(&self) -> [(&'static str, Option<f64>); 6] {
+        [
+            ("first_byte", self.core.first_byte),
+            ("first_event", self.core.first_event),
+            ("first_content", self.core.first_content),
+            ("first_tool_call", self.core.first_tool_call),
+            ("last_event", self.core.last_event),
+            ("longest_gap", self.core.longest_gap),
+        ]
     }
 }
 

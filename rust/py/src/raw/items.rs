@@ -1,8 +1,7 @@
 //! What streams are below their Python class, `_Items`: `__anext__` without a coroutine.
 //!
-//! An item that is there is handed out by an awaitable that has it, [`Ready`]. Where none is there, and the stream may
-//! be read without asking Python, what is awaited is a [`pull`]; else it is the coroutine that `_anext` of the class
-//! below makes. What that saves is in docs/performance.md; what a stream does is told in the class below, in Python.
+//! An item that is there is handed out by an awaitable that has it, [`Ready`]; where none is there, what is awaited is a
+//! [`pull`]. What that saves is in docs/performance.md; what a stream does is told in the class below, in Python.
 //!
 //! What holds for an `_Items`:
 //!
@@ -17,10 +16,10 @@ use std::mem::offset_of;
 
 use pyo3::call::PyCallArgs;
 use pyo3::exceptions::{PyMemoryError, PyStopIteration, PySystemError};
+use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyString, PyType};
-use pyo3::{ffi, intern};
 
 use super::pull;
 use crate::feeding;
@@ -160,23 +159,18 @@ impl<'py> Stream<'py> {
         Ok(())
     }
 
-    /// Whether the turn is there to be taken by who reads and feeds without asking Python.
-    pub fn can_be_read(&self) -> bool {
-        // SAFETY: a stream begins as `Items` does.
-        let turn = unsafe { (*self.items()).turn };
-        // SAFETY: None is always there.
-        !turn.is_null() && turn != unsafe { ffi::Py_None() } && !self.is_closed()
-    }
-
-    /// Takes the turn, if it `can_be_read`: the source.
+    /// Takes the turn, if it is there for who reads and feeds without asking Python: the source.
     pub fn take_turn(&self) -> Option<Bound<'py, PyAny>> {
-        if !self.can_be_read() {
-            return None;
-        }
-        // SAFETY: the pointer is null or an owned reference, which goes over to the caller.
+        // SAFETY: the pointer is null or an owned reference, which goes over to the caller. None is always there.
         unsafe {
-            let turn = std::mem::replace(&mut (*self.items()).turn, std::ptr::null_mut());
-            Bound::from_owned_ptr_or_opt(self.0.py(), turn)
+            let turn = &mut (*self.items()).turn;
+            if turn.is_null() || *turn == ffi::Py_None() || self.is_closed() {
+                return None;
+            }
+            if !self.parser().is_some_and(|parser| feeding::can_feed(&parser)) {
+                return None;
+            }
+            Bound::from_owned_ptr_or_opt(self.0.py(), std::mem::replace(turn, std::ptr::null_mut()))
         }
     }
 
@@ -217,13 +211,9 @@ unsafe extern "C" fn anext_of_items(object: *mut ffi::PyObject) -> *mut ffi::PyO
 }
 
 fn anext(stream: Stream<'_>) -> PyResult<Bound<'_, PyAny>> {
-    let py = stream.0.py();
-    if let Some(item) = stream.next_pending()? {
-        new_ready(item)
-    } else if stream.can_be_read() && stream.parser().is_some_and(|parser| feeding::can_feed(&parser)) {
-        pull::new(stream)
-    } else {
-        stream.call(intern!(py, "_anext"), ())
+    match stream.next_pending()? {
+        Some(item) => new_ready(item),
+        None => pull::new(stream),
     }
 }
 

@@ -1,9 +1,9 @@
 //! The awaitable of an item that has to be read: `__anext__` of a stream of which nothing is pending.
 //!
-//! It is what the coroutine `_anext` is, for the plain case and without a frame: it takes the turn, awaits the source,
-//! feeds the parser, until something is complete. Nothing is decided here. Whatever is not plain goes to the class below
-//! the stream, in Python, which knows what to do: what the source raised to `_ends`, what the parser raised to
-//! `_refuses`, that the sentinel came to `_settle`, and all that is left to `_anext`.
+//! It is the coroutine `_afill` of the class below, in Python, for the plain case and without a frame: it takes the turn,
+//! awaits the source, feeds the parser, until something is complete. Nothing is decided here. What is not plain goes to
+//! that class, which knows what to do: what the source raised to `_ends`, what the parser raised to `_refuses`, that the
+//! sentinel came to `_settle`, and all the rest to `_afill`.
 //!
 //! As a coroutine does, it begins when it is awaited and not when it is made; it passes on what the source's awaitable
 //! yields, and what is sent and thrown into it; it is awaited once; closing it, or letting go of it, ends the read by a
@@ -46,8 +46,11 @@ enum State {
         source: Py<PyAny>,
         read: Py<PyAny>,
     },
-    /// The coroutine of the class below is waited for.
-    Asking(Py<PyAny>),
+    /// `_afill` is waited for: its coroutine.
+    Asking {
+        stream: Py<PyAny>,
+        coroutine: Py<PyAny>,
+    },
     Running,
     Over,
 }
@@ -134,7 +137,7 @@ fn run<'py>(py: Python<'py>, state: State, sent: Sent<'py>) -> (State, PyResult<
             }
             match stream.take_turn() {
                 Some(source) => read_on(stream, source, None, sent),
-                None => ask(&stream),
+                None => ask(stream),
             }
         }
         State::Reading { stream, source, read } => {
@@ -142,7 +145,11 @@ fn run<'py>(py: Python<'py>, state: State, sent: Sent<'py>) -> (State, PyResult<
             let stream = unsafe { Stream::new(stream.into_bound(py)) };
             read_on(stream, source.into_bound(py), Some(read.into_bound(py)), sent)
         }
-        State::Asking(coroutine) => go_on(coroutine.into_bound(py), sent),
+        State::Asking { stream, coroutine } => {
+            // SAFETY: as above.
+            let stream = unsafe { Stream::new(stream.into_bound(py)) };
+            go_on(stream, coroutine.into_bound(py), sent)
+        }
         State::Running => (State::Running, Err(PyRuntimeError::new_err("__anext__() is already running"))),
         State::Over => {
             let reused = REUSED.to_str().unwrap_or_default();
@@ -187,7 +194,7 @@ fn read_on<'py>(
         stream.give_turn(py.None().into_bound(py));
         return match failed {
             Some(error) => (State::Over, Err(error)),
-            None => ask(&stream),
+            None => ask(stream),
         };
     }
 }
@@ -235,20 +242,30 @@ fn take<'py>(
     Ok(Taken::Item(item))
 }
 
-/// Leaves the rest to the coroutine of the class below.
-fn ask<'py>(stream: &Stream<'py>) -> (State, PyResult<Step<'py>>) {
+/// Leaves the rest to `_afill`.
+fn ask(stream: Stream<'_>) -> (State, PyResult<Step<'_>>) {
     let py = stream.py();
-    match stream.call(intern!(py, "_anext"), ()).and_then(iterator) {
-        Ok(coroutine) => go_on(coroutine, Sent::Value(py.None().into_bound(py))),
+    match stream.call(intern!(py, "_afill"), ()).and_then(iterator) {
+        Ok(coroutine) => go_on(stream, coroutine, Sent::Value(py.None().into_bound(py))),
         Err(error) => (State::Over, Err(error)),
     }
 }
 
-fn go_on<'py>(coroutine: Bound<'py, PyAny>, sent: Sent<'py>) -> (State, PyResult<Step<'py>>) {
-    match step(&coroutine, sent) {
-        Ok(Step::Yields(value)) => (State::Asking(coroutine.unbind()), Ok(Step::Yields(value))),
-        done => (State::Over, done),
-    }
+fn go_on<'py>(
+    stream: Stream<'py>,
+    coroutine: Bound<'py, PyAny>,
+    sent: Sent<'py>,
+) -> (State, PyResult<Step<'py>>) {
+    let item = match step(&coroutine, sent) {
+        Ok(Step::Yields(value)) => {
+            let state = State::Asking { stream: stream.into_object(), coroutine: coroutine.unbind() };
+            return (state, Ok(Step::Yields(value)));
+        }
+        Ok(Step::Returns(_)) => stream.next_pending(),
+        Err(error) => Err(error),
+    };
+    let no_item = || PyRuntimeError::new_err("the batch of a stream is empty");
+    (State::Over, item.and_then(|item| item.ok_or_else(no_item)).map(Step::Returns))
 }
 
 /// Begins a read of the source: what is to be driven until it is done.
@@ -472,7 +489,10 @@ unsafe extern "C" fn traverse(pull: *mut ffi::PyObject, visit: ffi::visitproc, a
         let mut held =
             [ffi::Py_TYPE(pull).cast(), std::ptr::null_mut(), std::ptr::null_mut(), std::ptr::null_mut()];
         match &(*pull.cast::<Pull>()).state {
-            State::New(one) | State::Asking(one) => held[1] = one.as_ptr(),
+            State::New(stream) => held[1] = stream.as_ptr(),
+            State::Asking { stream, coroutine } => {
+                held[1..3].copy_from_slice(&[stream, coroutine].map(Py::as_ptr));
+            }
             State::Reading { stream, source, read } => {
                 held[1..].copy_from_slice(&[stream, source, read].map(Py::as_ptr));
             }
@@ -513,7 +533,7 @@ unsafe extern "C" fn dealloc(pull: *mut ffi::PyObject) {
     // SAFETY: nobody holds the pull any more, unless what it waits for takes hold of it while it is closed. Its state is
     // dropped once; the memory came from `PyObject_GC_New`, which took the class, to be given back last.
     unsafe {
-        let waits = matches!((*pull.cast::<Pull>()).state, State::Reading { .. } | State::Asking(_));
+        let waits = matches!((*pull.cast::<Pull>()).state, State::Reading { .. } | State::Asking { .. });
         if waits && ffi::PyObject_CallFinalizerFromDealloc(pull) < 0 {
             return;
         }
