@@ -1,0 +1,546 @@
+//! The awaitable of an item that has to be read: `__anext__` of a stream of which nothing is pending.
+//!
+//! It is the coroutine `_afill` of the class below, in Python, for the plain case and without a frame: it takes the turn,
+//! awaits the source, feeds the parser, until something is complete. Nothing is decided here. What is not plain goes to
+//! that class, which knows what to do: what the source raised to `_ends`, what the parser raised to `_refuses`, that the
+//! sentinel came to `_settle`, and all the rest to `_afill`.
+//!
+//! As a coroutine does, it begins when it is awaited and not when it is made; it passes on what the source's awaitable
+//! yields, and what is sent and thrown into it; it is awaited once; closing it, or letting go of it, ends the read by a
+//! `GeneratorExit`.
+//!
+//! What holds for a pull: its state is a value of Rust, made before anybody sees it and dropped once, at its end. While
+//! a pull runs its state is `Running`, and what it works with is in the frames of `run`: it can be called again by what it
+//! calls, and finds nothing there.
+
+use std::ffi::{CStr, c_int, c_void};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use pyo3::exceptions::{
+    PyGeneratorExit, PyMemoryError, PyRuntimeError, PyStopIteration, PySystemError, PyTypeError,
+};
+use pyo3::panic::PanicException;
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyTuple, PyType};
+use pyo3::{ffi, intern};
+
+use super::items::{REUSED, Stream, class, give, same, slot, stop_with};
+use crate::feeding::{self, Found};
+
+/// The flag of a generator that can be awaited, by `types.coroutine`.
+const CO_ITERABLE_COROUTINE: u32 = 0x100;
+
+#[repr(C)]
+struct Pull {
+    object: ffi::PyObject,
+    state: State,
+}
+
+enum State {
+    /// Nothing was done yet.
+    New(Py<PyAny>),
+    /// The turn is taken, and the source is waited for.
+    Reading {
+        stream: Py<PyAny>,
+        source: Py<PyAny>,
+        read: Py<PyAny>,
+    },
+    /// `_afill` is waited for: its coroutine.
+    Asking {
+        stream: Py<PyAny>,
+        coroutine: Py<PyAny>,
+    },
+    Running,
+    Over,
+}
+
+/// What is sent or thrown into what waits.
+enum Sent<'py> {
+    Value(Bound<'py, PyAny>),
+    /// The arguments of `throw`.
+    Exception(Bound<'py, PyTuple>),
+}
+
+/// What comes of that.
+enum Step<'py> {
+    Yields(Bound<'py, PyAny>),
+    Returns(Bound<'py, PyAny>),
+}
+
+static PULL: PyOnceLock<Py<PyType>> = PyOnceLock::new();
+
+/// Makes the class.
+pub fn make(py: Python<'_>) -> PyResult<()> {
+    let method = |name: &'static CStr, function, flags| ffi::PyMethodDef {
+        ml_name: name.as_ptr(),
+        ml_meth: function,
+        ml_flags: flags,
+        ml_doc: std::ptr::null(),
+    };
+    let methods = Box::new([
+        method(c"send", ffi::PyMethodDefPointer { PyCFunction: send_method }, ffi::METH_O),
+        method(c"throw", ffi::PyMethodDefPointer { PyCFunction: throw_method }, ffi::METH_VARARGS),
+        method(c"close", ffi::PyMethodDefPointer { PyCFunction: close_method }, ffi::METH_NOARGS),
+        ffi::PyMethodDef::zeroed(),
+    ]);
+    let mut slots = [
+        slot(ffi::Py_tp_dealloc, dealloc as *const c_void),
+        slot(ffi::Py_tp_finalize, finalize as *const c_void),
+        slot(ffi::Py_tp_traverse, traverse as *const c_void),
+        slot(ffi::Py_tp_clear, clear as *const c_void),
+        slot(ffi::Py_am_await, same as *const c_void),
+        slot(ffi::Py_tp_iter, same as *const c_void),
+        slot(ffi::Py_tp_iternext, next as *const c_void),
+        slot(ffi::Py_am_send, send as *const c_void),
+        // A class keeps the definitions of its methods as long as it lives.
+        slot(ffi::Py_tp_methods, Box::leak(methods).as_ptr().cast()),
+        ffi::PyType_Slot::default(),
+    ];
+    let flags = ffi::Py_TPFLAGS_DEFAULT | ffi::Py_TPFLAGS_HAVE_GC | ffi::Py_TPFLAGS_DISALLOW_INSTANTIATION;
+    let pull = class(py, c"deltawire._native._Pull", size_of::<Pull>(), flags, &mut slots)?;
+    // It is the same whenever it is made.
+    let _ = PULL.set(py, pull.unbind());
+    Ok(())
+}
+
+/// An awaitable of the next item of a stream.
+pub fn new(stream: Stream<'_>) -> PyResult<Bound<'_, PyAny>> {
+    let py = stream.py();
+    let class = PULL.get(py).ok_or_else(|| PySystemError::new_err("no module"))?;
+    // SAFETY: the class is a live type, whose instances are as large as `Pull` and tracked by the collector; its state
+    // is set before anybody sees it, the collector included.
+    unsafe {
+        let pull = ffi::PyObject_GC_New::<Pull>(class.as_ptr().cast());
+        if pull.is_null() {
+            return Err(PyMemoryError::new_err(()));
+        }
+        (&raw mut (*pull).state).write(State::New(stream.into_object()));
+        ffi::PyObject_GC_Track(pull.cast());
+        Ok(Bound::from_owned_ptr(py, pull.cast()))
+    }
+}
+
+/// Goes on with what is sent.
+fn run<'py>(py: Python<'py>, state: State, sent: Sent<'py>) -> (State, PyResult<Step<'py>>) {
+    match state {
+        State::New(stream) => {
+            if let Sent::Exception(exception) = sent {
+                return (State::Over, Err(raised(&exception)));
+            }
+            // SAFETY: it was a stream when the pull was made.
+            let stream = unsafe { Stream::new(stream.into_bound(py)) };
+            match stream.next_pending() {
+                Ok(Some(item)) => return (State::Over, Ok(Step::Returns(item))),
+                Ok(None) => {}
+                Err(error) => return (State::Over, Err(error)),
+            }
+            match stream.take_turn() {
+                Some(source) => read_on(stream, source, None, sent),
+                None => ask(stream),
+            }
+        }
+        State::Reading { stream, source, read } => {
+            // SAFETY: as above.
+            let stream = unsafe { Stream::new(stream.into_bound(py)) };
+            read_on(stream, source.into_bound(py), Some(read.into_bound(py)), sent)
+        }
+        State::Asking { stream, coroutine } => {
+            // SAFETY: as above.
+            let stream = unsafe { Stream::new(stream.into_bound(py)) };
+            go_on(stream, coroutine.into_bound(py), sent)
+        }
+        State::Running => (State::Running, Err(PyRuntimeError::new_err("__anext__() is already running"))),
+        State::Over => {
+            let reused = REUSED.to_str().unwrap_or_default();
+            (State::Over, Err(PyRuntimeError::new_err(reused)))
+        }
+    }
+}
+
+/// Reads and feeds, with the turn taken, until something is complete or the source has to be waited for.
+fn read_on<'py>(
+    stream: Stream<'py>,
+    source: Bound<'py, PyAny>,
+    mut read: Option<Bound<'py, PyAny>>,
+    mut sent: Sent<'py>,
+) -> (State, PyResult<Step<'py>>) {
+    let py = source.py();
+    loop {
+        let begun = match read.take() {
+            Some(begun) => Ok(begun),
+            None => begin(&source),
+        };
+        let step = begun.and_then(|begun| Ok((step(&begun, sent)?, begun)));
+        sent = Sent::Value(py.None().into_bound(py));
+        let failed = match step {
+            Ok((Step::Yields(value), read)) => {
+                let stream = stream.into_object();
+                let state = State::Reading { stream, source: source.unbind(), read: read.unbind() };
+                return (state, Ok(Step::Yields(value)));
+            }
+            Ok((Step::Returns(chunk), _)) => match take(&stream, &source, &chunk) {
+                Ok(Taken::Item(item)) => return (State::Over, Ok(Step::Returns(item))),
+                Ok(Taken::Nothing) => continue,
+                Ok(Taken::Odd) => None,
+                Err(error) => Some(error),
+            },
+            Err(error) => match stream.call(intern!(py, "_ends"), (error.value(py),)) {
+                Ok(ends) if ends.is_truthy().unwrap_or(false) => None,
+                Ok(_) => Some(error),
+                Err(other) => Some(other),
+            },
+        };
+        stream.give_turn(py.None().into_bound(py));
+        return match failed {
+            Some(error) => (State::Over, Err(error)),
+            None => ask(stream),
+        };
+    }
+}
+
+/// What comes of a chunk.
+enum Taken<'py> {
+    /// An item, and the turn is given back.
+    Item(Bound<'py, PyAny>),
+    Nothing,
+    /// Python is to go on.
+    Odd,
+}
+
+fn take<'py>(
+    stream: &Stream<'py>,
+    source: &Bound<'py, PyAny>,
+    chunk: &Bound<'py, PyAny>,
+) -> PyResult<Taken<'py>> {
+    let py = source.py();
+    let Some(parser) = stream.parser().filter(|_| !stream.is_closed()) else { return Ok(Taken::Odd) };
+    let fed = match feeding::feed(&parser, chunk) {
+        Ok(fed) => fed,
+        Err(error) => {
+            let before = stream.call(intern!(py, "_refuses"), (error.value(py),))?;
+            if before.is_none() {
+                return Err(error);
+            }
+            stream.set_pending(&before)?;
+            return Ok(Taken::Odd);
+        }
+    };
+    if fed.is_done {
+        stream.call(intern!(py, "_settle"), ())?;
+    }
+    let item = match fed.found {
+        Found::Nothing => None,
+        Found::One(item) => Some(item),
+        Found::Many(items) => {
+            stream.set_pending(&items)?;
+            stream.next_pending()?
+        }
+    };
+    let Some(item) = item else { return Ok(if fed.is_done { Taken::Odd } else { Taken::Nothing }) };
+    stream.give_turn(if fed.is_done { py.None().into_bound(py) } else { source.clone() });
+    Ok(Taken::Item(item))
+}
+
+/// Leaves the rest to `_afill`.
+fn ask(stream: Stream<'_>) -> (State, PyResult<Step<'_>>) {
+    let py = stream.py();
+    match stream.call(intern!(py, "_afill"), ()).and_then(iterator) {
+        Ok(coroutine) => go_on(stream, coroutine, Sent::Value(py.None().into_bound(py))),
+        Err(error) => (State::Over, Err(error)),
+    }
+}
+
+fn go_on<'py>(
+    stream: Stream<'py>,
+    coroutine: Bound<'py, PyAny>,
+    sent: Sent<'py>,
+) -> (State, PyResult<Step<'py>>) {
+    let item = match step(&coroutine, sent) {
+        Ok(Step::Yields(value)) => {
+            let state = State::Asking { stream: stream.into_object(), coroutine: coroutine.unbind() };
+            return (state, Ok(Step::Yields(value)));
+        }
+        Ok(Step::Returns(_)) => stream.next_pending(),
+        Err(error) => Err(error),
+    };
+    let no_item = || PyRuntimeError::new_err("the batch of a stream is empty");
+    (State::Over, item.and_then(|item| item.ok_or_else(no_item)).map(Step::Returns))
+}
+
+/// Begins a read of the source: what is to be driven until it is done.
+fn begin<'py>(source: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+    let py = source.py();
+    // SAFETY: the source is live, and so is its class; the slot, if it is there, is called as CPython does, and gives a
+    // new reference, or null with an exception set.
+    let awaitable = unsafe {
+        let methods = (*ffi::Py_TYPE(source.as_ptr())).tp_as_async;
+        match methods.as_ref().and_then(|methods| methods.am_anext) {
+            Some(anext) => Bound::from_owned_ptr_or_err(py, anext(source.as_ptr()))?,
+            None => source.call_method0(intern!(py, "__anext__"))?,
+        }
+    };
+    iterator(awaitable)
+}
+
+/// What is to be driven to await an awaitable, as the language has it.
+fn iterator(awaitable: Bound<'_, PyAny>) -> PyResult<Bound<'_, PyAny>> {
+    let py = awaitable.py();
+    // SAFETY: the awaitable is live, and so is its class; the slot is called as above.
+    unsafe {
+        let object = awaitable.as_ptr();
+        if ffi::PyCoro_CheckExact(object) != 0 {
+            return Ok(awaitable);
+        }
+        let methods = (*ffi::Py_TYPE(object)).tp_as_async;
+        if let Some(begin) = methods.as_ref().and_then(|methods| methods.am_await) {
+            let iterator = Bound::from_owned_ptr_or_err(py, begin(object))?;
+            if ffi::PyIter_Check(iterator.as_ptr()) != 0 {
+                return Ok(iterator);
+            }
+        } else if ffi::PyGen_CheckExact(object) != 0 {
+            let flags: u32 = awaitable.getattr("gi_code")?.getattr("co_flags")?.extract()?;
+            if flags & CO_ITERABLE_COROUTINE != 0 {
+                return Ok(awaitable);
+            }
+        }
+    }
+    let kind = awaitable.get_type().name()?;
+    Err(PyTypeError::new_err(format!("object {kind} can't be used in 'await' expression")))
+}
+
+/// Sends or throws into what is awaited, as `await` does.
+fn step<'py>(waiting: &Bound<'py, PyAny>, sent: Sent<'py>) -> PyResult<Step<'py>> {
+    let py = waiting.py();
+    let exception = match sent {
+        Sent::Value(value) => {
+            let mut result = std::ptr::null_mut();
+            // SAFETY: both are live; what is written is a new reference, or null with an exception set.
+            unsafe {
+                let status = ffi::PyIter_Send(waiting.as_ptr(), value.as_ptr(), &raw mut result);
+                let result = Bound::from_owned_ptr_or_err(py, result)?;
+                return Ok(match status {
+                    ffi::PySendResult::PYGEN_RETURN => Step::Returns(result),
+                    _ => Step::Yields(result),
+                });
+            }
+        }
+        Sent::Exception(exception) => exception,
+    };
+    let error = raised(&exception);
+    if error.is_instance_of::<PyGeneratorExit>(py) {
+        if let Ok(close) = waiting.getattr(intern!(py, "close")) {
+            close.call0()?;
+        }
+        return Err(error);
+    }
+    let Ok(throw) = waiting.getattr(intern!(py, "throw")) else { return Err(error) };
+    match throw.call1(exception) {
+        Ok(value) => Ok(Step::Yields(value)),
+        Err(error) if error.is_instance_of::<PyStopIteration>(py) => {
+            error.value(py).getattr(intern!(py, "value")).map(Step::Returns)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// What `throw` is to raise: called with an exception, or with its class, its value and its traceback.
+fn raised(exception: &Bound<'_, PyTuple>) -> PyErr {
+    let py = exception.py();
+    let item = |at| exception.get_item(at).unwrap_or_else(|_| py.None().into_bound(py));
+    let (kind, value, traceback) = (item(0), item(1), item(2));
+    let error = if !kind.is_instance_of::<PyType>() {
+        PyErr::from_value(kind)
+    } else if value.is_instance(&kind).unwrap_or(false) {
+        PyErr::from_value(value)
+    } else {
+        let made = if value.is_none() { kind.call0() } else { kind.call1((value,)) };
+        made.map_or_else(|error| error, PyErr::from_value)
+    };
+    if let Ok(traceback) = traceback.cast_into() {
+        error.set_traceback(py, Some(traceback));
+    }
+    error
+}
+
+/// Drives a pull.
+///
+/// # Safety
+///
+/// `pull` is a live one, and the caller is attached to the interpreter.
+unsafe fn drive<'py>(py: Python<'py>, pull: *mut ffi::PyObject, sent: Sent<'py>) -> PyResult<Step<'py>> {
+    // SAFETY: the state was made by `new`. No reference to it is held while `run` calls anything.
+    unsafe {
+        let place = &raw mut (*pull.cast::<Pull>()).state;
+        let state = place.replace(State::Running);
+        let run = AssertUnwindSafe(|| run(py, state, sent));
+        let (state, step) = catch_unwind(run).unwrap_or_else(|_| {
+            // As elsewhere in the module, where PyO3 does so.
+            (State::Over, Err(PanicException::new_err("a panic in deltawire")))
+        });
+        drop(place.replace(state));
+        step
+    }
+}
+
+unsafe extern "C" fn send(
+    pull: *mut ffi::PyObject,
+    value: *mut ffi::PyObject,
+    result: *mut *mut ffi::PyObject,
+) -> ffi::PySendResult {
+    // SAFETY: the pull and the value are live; the result is a place for a reference.
+    unsafe {
+        let py = Python::assume_attached();
+        let (status, object) = match drive(py, pull, Sent::Value(Bound::from_borrowed_ptr(py, value))) {
+            Ok(Step::Yields(value)) => (ffi::PySendResult::PYGEN_NEXT, Ok(value)),
+            Ok(Step::Returns(value)) => (ffi::PySendResult::PYGEN_RETURN, Ok(value)),
+            Err(error) => (ffi::PySendResult::PYGEN_ERROR, Err(error)),
+        };
+        result.write(give(object));
+        status
+    }
+}
+
+/// What a method of an iterator gives: what is yielded, or null, with what is returned in a `StopIteration`.
+fn give_step(step: PyResult<Step<'_>>) -> *mut ffi::PyObject {
+    match step {
+        Ok(Step::Yields(value)) => value.into_ptr(),
+        Ok(Step::Returns(value)) => {
+            // SAFETY: the reference is an owned one.
+            unsafe { stop_with(value.into_ptr()) };
+            std::ptr::null_mut()
+        }
+        Err(error) => give(Err(error)),
+    }
+}
+
+unsafe extern "C" fn next(pull: *mut ffi::PyObject) -> *mut ffi::PyObject {
+    // SAFETY: the pull is live.
+    unsafe {
+        let py = Python::assume_attached();
+        give_step(drive(py, pull, Sent::Value(py.None().into_bound(py))))
+    }
+}
+
+unsafe extern "C" fn send_method(pull: *mut ffi::PyObject, value: *mut ffi::PyObject) -> *mut ffi::PyObject {
+    // SAFETY: both are live.
+    unsafe {
+        let py = Python::assume_attached();
+        give_step(drive(py, pull, Sent::Value(Bound::from_borrowed_ptr(py, value))))
+    }
+}
+
+unsafe extern "C" fn throw_method(
+    pull: *mut ffi::PyObject,
+    exception: *mut ffi::PyObject,
+) -> *mut ffi::PyObject {
+    // SAFETY: the pull is live, and the arguments are a tuple.
+    unsafe {
+        let py = Python::assume_attached();
+        let exception = Bound::from_borrowed_ptr(py, exception).cast_into_unchecked::<PyTuple>();
+        if exception.is_empty() {
+            return give(Err(PyTypeError::new_err("throw expected at least 1 argument, got 0")));
+        }
+        give_step(drive(py, pull, Sent::Exception(exception)))
+    }
+}
+
+unsafe extern "C" fn close_method(pull: *mut ffi::PyObject, _: *mut ffi::PyObject) -> *mut ffi::PyObject {
+    // SAFETY: the pull is live.
+    unsafe {
+        let py = Python::assume_attached();
+        give(close(py, pull).map(|()| py.None().into_bound(py)))
+    }
+}
+
+/// Ends what a pull waits for, as `close` of a coroutine does.
+///
+/// # Safety
+///
+/// As for `drive`.
+unsafe fn close(py: Python<'_>, pull: *mut ffi::PyObject) -> PyResult<()> {
+    // SAFETY: the state was made by `new`, and it is not held.
+    let is_over = unsafe {
+        let place = &raw mut (*pull.cast::<Pull>()).state;
+        if matches!(*place, State::New(_)) {
+            drop(place.replace(State::Over));
+        }
+        matches!(*place, State::Over)
+    };
+    if is_over {
+        return Ok(());
+    }
+    let exit = PyTuple::new(py, [PyGeneratorExit::new_err(()).value(py)])?;
+    // SAFETY: as the caller says.
+    match unsafe { drive(py, pull, Sent::Exception(exit)) } {
+        Ok(Step::Yields(_)) => Err(PyRuntimeError::new_err("__anext__() ignored GeneratorExit")),
+        Ok(Step::Returns(_)) => Ok(()),
+        Err(error) => {
+            let quiet =
+                error.is_instance_of::<PyGeneratorExit>(py) || error.is_instance_of::<PyStopIteration>(py);
+            if quiet { Ok(()) } else { Err(error) }
+        }
+    }
+}
+
+unsafe extern "C" fn traverse(pull: *mut ffi::PyObject, visit: ffi::visitproc, arg: *mut c_void) -> c_int {
+    // SAFETY: the pull is live, its class counts as referred to, and nothing changes its state meanwhile.
+    unsafe {
+        let mut held =
+            [ffi::Py_TYPE(pull).cast(), std::ptr::null_mut(), std::ptr::null_mut(), std::ptr::null_mut()];
+        match &(*pull.cast::<Pull>()).state {
+            State::New(stream) => held[1] = stream.as_ptr(),
+            State::Asking { stream, coroutine } => {
+                held[1..3].copy_from_slice(&[stream, coroutine].map(Py::as_ptr));
+            }
+            State::Reading { stream, source, read } => {
+                held[1..].copy_from_slice(&[stream, source, read].map(Py::as_ptr));
+            }
+            State::Running | State::Over => {}
+        }
+        for each in held.into_iter().filter(|each| !each.is_null()) {
+            let stop = visit(each, arg);
+            if stop != 0 {
+                return stop;
+            }
+        }
+    }
+    0
+}
+
+unsafe extern "C" fn clear(pull: *mut ffi::PyObject) -> c_int {
+    // SAFETY: the pull is live, and its state is not held.
+    drop(unsafe { (&raw mut (*pull.cast::<Pull>()).state).replace(State::Over) });
+    0
+}
+
+/// Before the end of a pull that waits: nobody will send it anything any more.
+unsafe extern "C" fn finalize(pull: *mut ffi::PyObject) {
+    // SAFETY: the pull is live. What was raised before is kept aside, as a finalizer has to.
+    unsafe {
+        let py = Python::assume_attached();
+        let before = PyErr::take(py);
+        if let Err(error) = close(py, pull) {
+            error.write_unraisable(py, Some(&Bound::from_borrowed_ptr(py, pull)));
+        }
+        if let Some(error) = before {
+            error.restore(py);
+        }
+    }
+}
+
+unsafe extern "C" fn dealloc(pull: *mut ffi::PyObject) {
+    // SAFETY: nobody holds the pull any more, unless what it waits for takes hold of it while it is closed. Its state is
+    // dropped once; the memory came from `PyObject_GC_New`, which took the class, to be given back last.
+    unsafe {
+        let waits = matches!((*pull.cast::<Pull>()).state, State::Reading { .. } | State::Asking { .. });
+        if waits && ffi::PyObject_CallFinalizerFromDealloc(pull) < 0 {
+            return;
+        }
+        let class = ffi::Py_TYPE(pull);
+        ffi::PyObject_GC_UnTrack(pull.cast());
+        (&raw mut (*pull.cast::<Pull>()).state).drop_in_place();
+        ffi::PyObject_GC_Del(pull.cast());
+        ffi::Py_DECREF(class.cast());
+    }
+}
