@@ -11,6 +11,7 @@
 //! text or padding, but is known to change (the index, as one tool call follows another), has to be what it was.
 
 use crate::chat::Choice;
+use crate::chat::choice::append;
 use crate::json::{Alike, Value};
 
 /// What a chunk has made grow.
@@ -19,7 +20,7 @@ pub(super) enum Growth {
     /// Nothing.
     #[default]
     Nothing,
-    /// This text, and if anything else, then by empty texts.
+    /// This text. If there are others, they are empty.
     Text(Grown),
     /// More than one text, or what is no text.
     Other,
@@ -30,7 +31,8 @@ pub(super) enum Growth {
 pub(super) struct Grown {
     /// The text's place among the values of the chunk.
     node: usize,
-    is_empty: bool,
+    /// It is empty, and would be the other one that is.
+    gives_way: bool,
     target: Target,
     /// The choice, as a place in the accumulator's list.
     choice: usize,
@@ -49,11 +51,21 @@ impl Growth {
     /// Notes a text.
     pub(super) fn text(&mut self, text: Value<'_>, target: Target) {
         let is_empty = text.raw().len() == 2;
-        let grown = Grown { node: text.node_number(), is_empty, target, choice: 0 };
+        if !(is_empty && matches!(self, Self::Text(_))) {
+            self.grow(Grown { node: text.node_number(), gives_way: is_empty, target, choice: 0 });
+        }
+    }
+
+    /// Notes a fragment of a call. Also an empty one does something: it may come too late, or change which call the
+    /// next one goes to.
+    pub(super) fn fragment(&mut self, arguments: Value<'_>, call: usize) {
+        let target = Target::Arguments(call);
+        self.grow(Grown { node: arguments.node_number(), gives_way: false, target, choice: 0 });
+    }
+
+    fn grow(&mut self, grown: Grown) {
         *self = match *self {
-            Self::Nothing => Self::Text(grown),
-            Self::Text(_) if is_empty => return,
-            Self::Text(Grown { is_empty: true, .. }) => Self::Text(grown),
+            Self::Nothing | Self::Text(Grown { gives_way: true, .. }) => Self::Text(grown),
             _ => Self::Other,
         };
     }
@@ -125,10 +137,7 @@ impl Plan {
         };
         let choice = &mut choices.get_mut(choice)?.1;
         Some(match target {
-            Target::Content => {
-                choice.content.get_or_insert_default().push_str(&text);
-                text.len().cast_signed()
-            }
+            Target::Content => append(choice.content.get_or_insert_default(), &text),
             Target::Reasoning if text.is_empty() => 0,
             Target::Reasoning => choice.reasoning.push(&text),
             Target::Arguments(call) => choice.tool_calls.add_arguments(call, &text)?,

@@ -163,7 +163,8 @@ pub(super) fn unescape(text: &str) -> String {
     let mut rest = text;
     // A UTF-16 unit that waits for its second half.
     let mut high = None;
-    while let Some((before, behind)) = memchr(b'\\', rest.as_bytes()).and_then(|at| rest.split_at_checked(at)) {
+    while let Some((before, behind)) = memchr(b'\\', rest.as_bytes()).and_then(|at| rest.split_at_checked(at))
+    {
         decoded.push_str(before);
         let letter = behind.as_bytes().get(1).copied().unwrap_or_default();
         rest = behind.get(2..).unwrap_or_default();

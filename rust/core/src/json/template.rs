@@ -80,6 +80,15 @@ pub struct Fit {
     pub len: usize,
 }
 
+/// How far a text is the same as every text of a template.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shared {
+    /// The number of the template.
+    pub template: u32,
+    /// So many bytes, from the beginning.
+    pub len: usize,
+}
+
 /// How a text was read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Read {
@@ -102,6 +111,8 @@ pub struct Reader {
     serial: u32,
     /// Texts that are no templates, and those that fit one, once they are asked for.
     document: Document,
+    /// How far the text that was parsed last is the same as those of a template.
+    shared: Option<Shared>,
     /// A text that fitted no template, until another one is like it.
     candidate: String,
 }
@@ -189,6 +200,13 @@ impl Reader {
         Some(self.templates[slot].number)
     }
 
+    /// How far the text that was parsed last is the same as every text of the template before it. None where there is
+    /// no template, or a key stands twice.
+    #[must_use]
+    pub fn shared(&self) -> Option<Shared> {
+        self.shared
+    }
+
     /// Makes a document of the text that fits.
     pub fn expand(&mut self, fit: Fit) {
         self.unpack(fit);
@@ -221,6 +239,7 @@ impl Reader {
     /// Parses a text that fits no template, and makes it one if it may be.
     fn parse(&mut self, text: &str) -> Result<(), Invalid> {
         self.is_template = false;
+        self.shared = None;
         if self.document.capacity() > KEPT_CAPACITY {
             self.document.shrink();
         }
@@ -231,7 +250,13 @@ impl Reader {
             Some(like) => {
                 let shared = common_prefix(like.text.as_bytes(), text.as_bytes());
                 self.document.unpack(&like.values);
+                let had_duplicates = self.document.has_duplicates;
                 self.document.read_on(text, shared)?;
+                if !(had_duplicates || self.document.has_duplicates) {
+                    // What is in a gap may have been another text since.
+                    let len = like.gaps.first().map_or(shared, |gap| shared.min(gap.start as usize));
+                    self.shared = Some(Shared { template: like.number, len });
+                }
             }
             None => self.document.read(text)?,
         }

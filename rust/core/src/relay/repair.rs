@@ -174,8 +174,9 @@ impl Repairer {
             if !calls || !reason {
                 return None;
             }
-            fixed
-                .extend(item.entries().filter(|(key, ..)| *key == "index").map(|(_, _, value)| value.start()));
+            fixed.extend(
+                item.entries().filter(|(key, ..)| *key == "index").map(|(_, _, value)| value.start()),
+            );
         }
         Some(fixed)
     }
