@@ -10,6 +10,8 @@
 //! fragment without a name that comes again, under the same id and index, goes where it went. A value that is no
 //! text or padding, but is known to change (the index, as one tool call follows another), has to be what it was.
 
+use std::borrow::Cow;
+
 use crate::chat::Choice;
 use crate::chat::choice::append;
 use crate::json::{Alike, Value};
@@ -119,22 +121,7 @@ impl Plan {
         if alike.fit().template != self.template {
             return None;
         }
-        let mut text = None;
-        for (gap, changing) in alike.gaps().enumerate() {
-            if changing == node {
-                text = Some(gap);
-            } else if Some(changing) != self.padding {
-                // What has become a gap since then was what the template has.
-                let held = self.others.iter().find(|(other, _)| *other == changing);
-                if alike.raw(gap) != held.map_or_else(|| alike.template_raw(gap), |(_, held)| &**held) {
-                    return None;
-                }
-            }
-        }
-        let text = match text {
-            Some(gap) => alike.string(gap)?,
-            None => alike.fixed_string(node)?,
-        };
+        let text = if alike.is_only_gap(node) { alike.string(0)? } else { self.find(alike)? };
         let choice = &mut choices.get_mut(choice)?.1;
         Some(match target {
             Target::Content => append(choice.content.get_or_insert_default(), &text),
@@ -142,5 +129,26 @@ impl Plan {
             Target::Reasoning => choice.reasoning.push(&text),
             Target::Arguments(call) => choice.tool_calls.add_arguments(call, &text)?,
         })
+    }
+
+    /// The text of a chunk that differs elsewhere too, or nowhere.
+    #[inline(never)]
+    fn find<'a>(&self, alike: &Alike<'a>) -> Option<Cow<'a, str>> {
+        let mut text = None;
+        for (gap, node) in alike.gaps().enumerate() {
+            if node == self.text.node {
+                text = Some(gap);
+            } else if Some(node) != self.padding {
+                // What has become a gap since then was what the template has.
+                let held = self.others.iter().find(|(other, _)| *other == node);
+                if alike.raw(gap) != held.map_or_else(|| alike.template_raw(gap), |(_, held)| &**held) {
+                    return None;
+                }
+            }
+        }
+        match text {
+            Some(gap) => alike.string(gap),
+            None => alike.fixed_string(self.text.node),
+        }
     }
 }

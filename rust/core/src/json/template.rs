@@ -432,6 +432,13 @@ impl<'a> Alike<'a> {
         self.template.gaps.iter().map(|gap| gap.node as usize)
     }
 
+    /// Whether a value changes and no other one does.
+    #[inline]
+    #[must_use]
+    pub fn is_only_gap(&self, node: usize) -> bool {
+        matches!(*self.template.gaps, [gap] if gap.node as usize == node)
+    }
+
     /// The text of a string in a gap, decoded. The gap is given by its place among the gaps.
     #[inline]
     #[must_use]
