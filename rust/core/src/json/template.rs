@@ -123,10 +123,17 @@ impl Reader {
     #[inline]
     pub fn fit(&mut self, bytes: &[u8]) -> Option<Fit> {
         let last = self.last?;
-        if let Some(len) = self.templates[last].fit(bytes, &mut self.filled) {
-            return Some(self.fitted(last, len));
+        match self.templates.get(last)?.fit(bytes, &mut self.filled) {
+            Some(len) => Some(self.fitted(last, len)),
+            None => self.fit_another(bytes),
         }
-        (0..self.templates.len()).filter(|&slot| slot != last).find_map(|slot| {
+    }
+
+    /// The same with the templates that were not used last.
+    #[inline(never)]
+    fn fit_another(&mut self, bytes: &[u8]) -> Option<Fit> {
+        let last = self.last;
+        (0..self.templates.len()).filter(|&slot| Some(slot) != last).find_map(|slot| {
             let len = self.templates[slot].fit(bytes, &mut self.filled)?;
             Some(self.fitted(slot, len))
         })
@@ -307,6 +314,7 @@ impl Reader {
         Some(self.fitted(slot, text.len()))
     }
 
+    #[inline]
     fn fitted(&mut self, slot: usize, len: usize) -> Fit {
         self.last = Some(slot);
         self.is_template = true;
