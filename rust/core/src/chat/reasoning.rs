@@ -8,6 +8,7 @@
 //! of the others the last value that is not null counts, so a signature that comes alone at the end is kept.
 
 use crate::chat::Extras;
+use crate::chat::choice::append;
 use crate::chat::places::Places;
 use crate::chat::plan::{Growth, Target};
 use crate::json::{Kind, Value};
@@ -39,8 +40,7 @@ pub struct Reasoning {
 impl Reasoning {
     /// Appends plain text; returns how many more bytes are held.
     pub fn push(&mut self, text: &str) -> isize {
-        self.text.get_or_insert_default().push_str(text);
-        text.len().cast_signed()
+        append(self.text.get_or_insert_default(), text)
     }
 
     /// Takes the three fields of a delta, and notes what they make grow; returns how many more bytes are held.

@@ -22,8 +22,9 @@
 //! Indices and ids are keys, never positions: a fragment costs the same at index 0 and at four billion.
 
 use crate::chat::Extras;
+use crate::chat::choice::append;
 use crate::chat::places::Places;
-use crate::chat::plan::{Growth, Target};
+use crate::chat::plan::Growth;
 use crate::json::{Completeness, Document, Kind, Value, compact};
 
 /// Something about a call that had to be put right.
@@ -173,6 +174,7 @@ struct Fragment<'d> {
     index: Option<u64>,
     name: Option<std::borrow::Cow<'d, str>>,
     arguments: Option<Value<'d>>,
+    /// It names a function, and the arguments may be the beginning of a value.
     starts_value: bool,
 }
 
@@ -217,11 +219,8 @@ impl ToolCalls {
         for fragment in fragments {
             let added = self.add_fragment(fragment);
             match added.text {
-                // Beside another fragment, one with a name may begin a new call each time.
-                Some((text, named)) if !named || list.items().count() == 1 => {
-                    growth.text(text, Target::Arguments(added.call, named));
-                }
-                _ => growth.other(),
+                Some((arguments, named)) => growth.fragment(arguments, added.call, named),
+                None => growth.other(),
             }
             more += added.more;
         }
@@ -309,10 +308,11 @@ impl ToolCalls {
                 }
             }
         }
-        let starts_value = arguments.is_some_and(|value| match value.kind() {
-            Kind::String => value.as_str().is_some_and(|text| starts_value(&text)),
-            _ => true,
-        });
+        let starts_value = name.is_some()
+            && arguments.is_some_and(|value| match value.kind() {
+                Kind::String => value.as_str().is_some_and(|text| starts_value(&text)),
+                _ => true,
+            });
         let fragment = Fragment { id, index, name, arguments, starts_value };
         let ids = self.by_id.len();
         let at = self.place(&fragment);
@@ -357,7 +357,7 @@ impl ToolCalls {
         let Fragment { index, starts_value, .. } = *fragment;
         let named = fragment.name.is_some();
         let there = index.and_then(|index| self.by_index.get(&index));
-        let begins_anew = |call: &ToolCall| named && starts_value && call.whole.is_whole();
+        let begins_anew = |call: &ToolCall| starts_value && call.whole.is_whole();
 
         if let Some(id) = fragment.id.as_deref() {
             let here = there.filter(|&at| self.calls[at].has_id(id));
@@ -478,7 +478,7 @@ impl ToolCall {
             self.repairs.add(Repair::ArgumentsRepeated);
             return 0;
         }
-        self.arguments.push_str(text);
+        append(&mut self.arguments, text);
         self.placeholder = !is_text && self.arguments == "{}";
         if !self.custom {
             // Free text is never whole.
