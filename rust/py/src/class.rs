@@ -102,17 +102,20 @@ impl Class {
     }
 }
 
-/// The first eight bytes of a name and its length in one number, which is quicker to compare than the name.
+/// A name's length and the most that fits of its bytes in one number, which is quicker to compare than the name.
 const fn mark(name: &[u8]) -> u64 {
-    let (mut first, mut at) = (0, 0);
-    if let Some(eight) = name.first_chunk() {
-        first = u64::from_le_bytes(*eight);
-        at = name.len();
-    }
-    while at < name.len() {
-        first = first << 8 | name[at] as u64;
-        at += 1;
-    }
+    let first = match (name.first_chunk(), name.first_chunk(), name.last_chunk()) {
+        (Some(eight), ..) => u64::from_le_bytes(*eight),
+        // Up to seven, some of them twice.
+        (_, Some(four), Some(last)) => {
+            (u32::from_le_bytes(*four) as u64) << 32 | u32::from_le_bytes(*last) as u64
+        }
+        _ => match name {
+            [] => 0,
+            [only] => *only as u64,
+            [first, .., last] => (*first as u64) << 8 | *last as u64,
+        },
+    };
     first ^ (name.len() as u64) << 56
 }
 

@@ -189,6 +189,10 @@ impl JSONParser {
                     // A dict does not know its text.
                     self.decoded.push(self.shapes.make(&PyBytes::new(py, b""), alike)?.unbind());
                 }
+                if rest.is_empty() {
+                    // A lone event leaves nothing behind that waits; nearly every call ends here.
+                    return Ok(());
+                }
             }
             let event = match self.core.next_data(&mut rest) {
                 Ok(Some(Data::Payload(event))) => event,

@@ -67,7 +67,7 @@ impl<'py> Maker<'py> for Objects<'_, 'py> {
         Ok(PyList::new(self.text.json.py(), items)?.into_any())
     }
 
-    fn members(&mut self) -> Self::Members {
+    fn members(&mut self, _: Value<'_>) -> Self::Members {
         PyDict::new(self.text.json.py())
     }
 

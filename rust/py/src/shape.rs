@@ -22,9 +22,15 @@ use crate::translation::{self, Maker};
 /// A step that makes one value.
 enum Step {
     /// The same each time: a scalar that does not change, or None where nothing was sent.
-    Same(Py<PyAny>),
+    Same {
+        value: Py<PyAny>,
+        node: usize,
+    },
     /// What stands in a gap, by its place among them.
-    Gap(usize),
+    Gap {
+        gap: usize,
+        node: usize,
+    },
     List(Box<[Step]>),
     Dict(Box<Members>),
     Object(Box<Object>),
@@ -32,6 +38,8 @@ enum Step {
 
 /// Members of an object that become a dict.
 struct Members {
+    /// The object's node.
+    node: usize,
     /// With all keys, and the values that are the same each time.
     same: Py<PyDict>,
     /// The others.
@@ -48,8 +56,13 @@ struct Object {
     extras: Option<Members>,
 }
 
+/// In the place of the number of a node that there is not.
+const NOWHERE: usize = usize::MAX;
+
 /// The step that makes a text of one template.
 struct Shape {
+    /// The number of the template.
+    template: u32,
     /// The serial of the template's gaps.
     serial: u32,
     step: Step,
@@ -71,7 +84,7 @@ impl Shapes {
     }
 
     /// Finds the shape of a template, from the text that it was made of and the numbers of the nodes in its gaps.
-    /// Without a class, it is that of a dict.
+    /// Without a class, it is that of a dict. Where it was known, but with fewer gaps, these are added.
     pub fn learn(
         &mut self,
         py: Python<'_>,
@@ -80,6 +93,9 @@ impl Shapes {
         template: Value<'_>,
         gaps: &[usize],
     ) -> PyResult<()> {
+        if self.widen(py, fit, template, gaps)? {
+            return Ok(());
+        }
         let mut steps = Steps { py, gaps, strings: self.strings.get_or_insert_default() };
         let step = match class {
             Some(class) => translation::object(&mut steps, class, Some(template))?,
@@ -90,8 +106,18 @@ impl Shapes {
             self.shapes.reserve_exact(1);
             self.shapes.resize_with(fit.slot + 1, || None);
         }
-        self.shapes[fit.slot] = Some(Shape { serial: fit.serial, step });
+        self.shapes[fit.slot] = Some(Shape { template: fit.template, serial: fit.serial, step });
         Ok(())
+    }
+
+    /// Follows a template that has more gaps than when its shape was found. False if it is not known at all.
+    fn widen(&mut self, py: Python<'_>, fit: Fit, template: Value<'_>, gaps: &[usize]) -> PyResult<bool> {
+        let Some(Some(shape)) = self.shapes.get_mut(fit.slot) else { return Ok(false) };
+        let widened = shape.template == fit.template && shape.step.widen(py, template, gaps)?;
+        if widened {
+            shape.serial = fit.serial;
+        }
+        Ok(widened)
     }
 
     /// What a text becomes that fits a template whose shape is known.
@@ -121,8 +147,8 @@ impl Step {
     fn make<'py>(&self, json: &Bound<'py, PyBytes>, alike: &Alike<'_>) -> PyResult<Bound<'py, PyAny>> {
         let py = json.py();
         Ok(match self {
-            Self::Same(value) => value.bind(py).clone(),
-            Self::Gap(gap) => match alike.scalar(*gap) {
+            Self::Same { value, .. } => value.bind(py).clone(),
+            Self::Gap { gap, .. } => match alike.scalar(*gap) {
                 Some(Scalar::String(content)) => raw::text(py, &content)?.into_any(),
                 Some(Scalar::Number(digits)) => make::number(py, digits)?,
                 None => py.None().into_bound(py),
@@ -139,6 +165,31 @@ impl Step {
             Self::Object(object) => object.make(json, alike)?,
         })
     }
+
+    /// Makes what has become a gap one. False if what was a gap is none any more.
+    fn widen(&mut self, py: Python<'_>, template: Value<'_>, gaps: &[usize]) -> PyResult<bool> {
+        let widen_all = |steps: &mut [Self]| {
+            steps.iter_mut().try_fold(true, |all, step| Ok(step.widen(py, template, gaps)? && all))
+        };
+        match self {
+            Self::Same { node, .. } => {
+                if let Some(gap) = place_of(*node, gaps) {
+                    *self = Self::Gap { gap, node: *node };
+                }
+                Ok(true)
+            }
+            Self::Gap { gap, node } => Ok(place_of(*node, gaps).map(|place| *gap = place).is_some()),
+            Self::List(items) => widen_all(items),
+            Self::Dict(members) => members.widen(py, template, gaps),
+            Self::Object(object) => {
+                let all = widen_all(&mut object.fields)?;
+                match &mut object.extras {
+                    Some(extras) => Ok(extras.widen(py, template, gaps)? && all),
+                    None => Ok(all),
+                }
+            }
+        }
+    }
 }
 
 impl Members {
@@ -148,6 +199,24 @@ impl Members {
             copy.set_item(name, step.make(json, alike)?)?;
         }
         Ok(copy)
+    }
+
+    fn widen(&mut self, py: Python<'_>, template: Value<'_>, gaps: &[usize]) -> PyResult<bool> {
+        let mut all = true;
+        for (_, step) in &mut self.fresh {
+            all &= step.widen(py, template, gaps)?;
+        }
+        let object = template.descendants().find(|value| value.node_number() == self.node);
+        for (name, value) in object.into_iter().flat_map(Value::members) {
+            let node = value.node_number();
+            let Some(gap) = place_of(node, gaps) else { continue };
+            let name = text::key(py, &name);
+            let is_known = self.fresh.iter().any(|(known, _)| known.is(&name));
+            if !is_known && self.same.bind(py).contains(&name)? {
+                self.fresh.push((name.unbind(), Step::Gap { gap, node }));
+            }
+        }
+        Ok(all)
     }
 
     /// The dict, for those who cannot change it.
@@ -164,7 +233,7 @@ impl Object {
         let mut record = NewRecord::new(self.class.record(py)?, &origin)?;
         for step in &self.fields {
             // Most fields are that, so it is not worth a call.
-            record.push(if let Step::Same(value) = step {
+            record.push(if let Step::Same { value, .. } = step {
                 value.bind(py).clone()
             } else {
                 step.make(json, alike)?
@@ -173,6 +242,11 @@ impl Object {
         let extras = self.extras.as_ref().map(|extras| extras.make(json, alike)).transpose()?;
         Ok(record.finish(extras))
     }
+}
+
+/// The place of a node among those in gaps.
+fn place_of(node: usize, gaps: &[usize]) -> Option<usize> {
+    gaps.iter().position(|&gap| gap == node)
 }
 
 /// Makes the steps.
@@ -189,13 +263,14 @@ impl<'py> Maker<'py> for Steps<'_, 'py> {
     type Members = Members;
 
     fn none(&mut self) -> Step {
-        Step::Same(self.py.None())
+        Step::Same { value: self.py.None(), node: NOWHERE }
     }
 
     fn scalar(&mut self, value: Value<'_>) -> PyResult<Step> {
-        Ok(match self.gaps.iter().position(|&node| node == value.node_number()) {
-            Some(gap) => Step::Gap(gap),
-            None => Step::Same(make::scalar(self.py, value, self.strings)?.unbind()),
+        let node = value.node_number();
+        Ok(match place_of(node, self.gaps) {
+            Some(gap) => Step::Gap { gap, node },
+            None => Step::Same { value: make::scalar(self.py, value, self.strings)?.unbind(), node },
         })
     }
 
@@ -203,14 +278,14 @@ impl<'py> Maker<'py> for Steps<'_, 'py> {
         Ok(Step::List(items.collect()))
     }
 
-    fn members(&mut self) -> Members {
-        Members { same: PyDict::new(self.py).unbind(), fresh: Vec::new() }
+    fn members(&mut self, object: Value<'_>) -> Members {
+        Members { node: object.node_number(), same: PyDict::new(self.py).unbind(), fresh: Vec::new() }
     }
 
     fn insert(&mut self, members: &mut Members, name: &str, step: Step) -> PyResult<()> {
         let name = text::key(self.py, name);
         let same = members.same.bind(self.py);
-        if let Step::Same(value) = step {
+        if let Step::Same { value, .. } = step {
             return same.set_item(name, value);
         }
         // Its place is kept: the keys of a dict have the order of the text.
@@ -239,10 +314,10 @@ impl<'py> Maker<'py> for Steps<'_, 'py> {
     // A chunk has no calls of a whole message.
 
     fn complete(&mut self) -> PyResult<Step> {
-        Ok(Step::Same(true.into_py_any(self.py)?))
+        Ok(Step::Same { value: true.into_py_any(self.py)?, node: NOWHERE })
     }
 
     fn repairs(&mut self) -> PyResult<Step> {
-        Ok(Step::Same(PyTuple::empty(self.py).into_any().unbind()))
+        Ok(Step::Same { value: PyTuple::empty(self.py).into_any().unbind(), node: NOWHERE })
     }
 }

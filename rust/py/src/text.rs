@@ -48,26 +48,24 @@ impl<const PLACES: usize> Kept<PLACES> {
         Self([const { None }; PLACES])
     }
 
-    fn find<'py>(&self, py: Python<'py>, bytes: &[u8]) -> Option<Bound<'py, PyString>> {
-        let kept = self.0[place(bytes, PLACES)].as_ref()?.bind(py);
+    fn find<'py>(&self, py: Python<'py>, place: usize, bytes: &[u8]) -> Option<Bound<'py, PyString>> {
+        let kept = self.0[place % PLACES].as_ref()?.bind(py);
         (kept.to_str().ok()?.as_bytes() == bytes).then(|| kept.clone())
     }
 
-    fn keep(&mut self, bytes: &[u8], text: &Bound<'_, PyString>) {
-        self.0[place(bytes, PLACES)] = Some(text.clone().unbind());
+    fn keep(&mut self, place: usize, text: &Bound<'_, PyString>) {
+        self.0[place % PLACES] = Some(text.clone().unbind());
     }
 }
 
 impl Strings {
     pub fn get<'py>(&mut self, py: Python<'py>, bytes: &[u8]) -> PyResult<Bound<'py, PyString>> {
-        if !may_be_kept(bytes) {
-            return text(py, bytes);
-        }
-        if let Some(kept) = self.find(py, bytes) {
+        let Some(place) = place(bytes) else { return text(py, bytes) };
+        if let Some(kept) = self.find(py, place, bytes) {
             return Ok(kept);
         }
         let made = text(py, bytes)?;
-        self.keep(bytes, &made);
+        self.keep(place, &made);
         Ok(made)
     }
 }
@@ -84,29 +82,26 @@ thread_local! {
 
 /// A key of an object, interned: the streams of a process have the same few.
 pub fn key<'py>(py: Python<'py>, name: &str) -> Bound<'py, PyString> {
-    if !may_be_kept(name.as_bytes()) {
-        return PyString::intern(py, name);
-    }
-    KEYS.with_borrow(|keys| keys.find(py, name.as_bytes())).unwrap_or_else(|| {
+    let Some(place) = place(name.as_bytes()) else { return PyString::intern(py, name) };
+    KEYS.with_borrow(|keys| keys.find(py, place, name.as_bytes())).unwrap_or_else(|| {
         let made = PyString::intern(py, name);
-        KEYS.with_borrow_mut(|keys| keys.keep(name.as_bytes(), &made));
+        KEYS.with_borrow_mut(|keys| keys.keep(place, &made));
         made
     })
 }
 
-/// A longer string is seldom the same twice, and would weigh on the parser; what is not ASCII would be held twice, since
-/// a str keeps the UTF-8 that it was asked for.
-fn may_be_kept(bytes: &[u8]) -> bool {
-    bytes.len() <= LONGEST && bytes.is_ascii()
-}
-
-/// One of so many places, by the length and the last bytes: names and ids differ most there.
-fn place(bytes: &[u8], places: usize) -> usize {
+/// The place of a string, by its length and its last bytes: names and ids differ most there. None if it is not to be
+/// kept: a longer one is seldom the same twice, and would weigh on the parser; what is not ASCII would be held twice,
+/// since a str keeps the UTF-8 that it was asked for.
+fn place(bytes: &[u8]) -> Option<usize> {
+    if bytes.len() > LONGEST || !bytes.is_ascii() {
+        return None;
+    }
     let last = match bytes.last_chunk() {
         Some(last) => u64::from_le_bytes(*last),
         None => bytes.iter().fold(0, |last, &byte| last << 8 | u64::from(byte)),
     };
     // The multiplier spreads neighbours (Fibonacci hashing): its upper bits depend on all bytes.
     let hash = (last ^ (bytes.len() as u64) << 56).wrapping_mul(0x9E37_79B9_7F4A_7C15);
-    (hash >> 48) as usize % places
+    Some((hash >> 48) as usize)
 }

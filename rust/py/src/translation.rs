@@ -22,7 +22,7 @@ pub trait Maker<'py> {
     fn none(&mut self) -> Self::Made;
     fn scalar(&mut self, value: Value<'_>) -> PyResult<Self::Made>;
     fn list(&mut self, items: impl ExactSizeIterator<Item = Self::Made>) -> PyResult<Self::Made>;
-    fn members(&mut self) -> Self::Members;
+    fn members(&mut self, object: Value<'_>) -> Self::Members;
     fn insert(&mut self, members: &mut Self::Members, name: &str, made: Self::Made) -> PyResult<()>;
     fn dict(&mut self, members: Self::Members) -> Self::Made;
     fn record(&mut self, class: &'static Class, start: usize, end: usize) -> PyResult<Self::Record>;
@@ -54,7 +54,7 @@ pub fn object<'py, M: Maker<'py>>(
                 None if object::is_taken(&name) => {}
                 None => {
                     let made = plain(maker, value)?;
-                    let members = extras.get_or_insert_with(|| maker.members());
+                    let members = extras.get_or_insert_with(|| maker.members(object));
                     maker.insert(members, &name, made)?;
                 }
             }
@@ -89,7 +89,7 @@ pub fn plain<'py, M: Maker<'py>>(maker: &mut M, value: Value<'_>) -> PyResult<M:
     match value.kind() {
         Kind::Array => list(maker, value.items(), plain),
         Kind::Object => {
-            let mut members = maker.members();
+            let mut members = maker.members(value);
             for (name, value) in value.members() {
                 let made = plain(maker, value)?;
                 maker.insert(&mut members, &name, made)?;
