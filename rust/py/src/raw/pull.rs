@@ -258,7 +258,7 @@ fn go_on<'py>(
 ///
 /// # Safety
 ///
-/// `pull` is a live one, and the caller is attached to the interpreter.
+/// `pull` is a live one.
 unsafe fn drive<'py>(py: Python<'py>, pull: *mut ffi::PyObject, sent: Sent<'py>) -> PyResult<Step<'py>> {
     // SAFETY: the state was made by `new`. No reference to it is held while `run` calls anything.
     unsafe {
@@ -274,14 +274,20 @@ unsafe fn drive<'py>(py: Python<'py>, pull: *mut ffi::PyObject, sent: Sent<'py>)
     }
 }
 
+/// Runs what lets go of objects, for a slot. `PyO3` puts off each such where it has not been told that it is attached,
+/// until it is entered again, and that may be at the end of a long stream.
+fn attached<R>(run: impl for<'py> FnOnce(Python<'py>) -> R) -> R {
+    // SAFETY: CPython calls a slot in a thread that is attached.
+    unsafe { Python::attach_unchecked(run) }
+}
+
 unsafe extern "C" fn send(
     pull: *mut ffi::PyObject,
     value: *mut ffi::PyObject,
     result: *mut *mut ffi::PyObject,
 ) -> ffi::PySendResult {
     // SAFETY: the pull and the value are live; the result is a place for a reference.
-    unsafe {
-        let py = Python::assume_attached();
+    attached(|py| unsafe {
         let (status, object) = match drive(py, pull, Sent::Value(Bound::from_borrowed_ptr(py, value))) {
             Ok(Step::Yields(value)) => (ffi::PySendResult::PYGEN_NEXT, Ok(value)),
             Ok(Step::Returns(value)) => (ffi::PySendResult::PYGEN_RETURN, Ok(value)),
@@ -289,7 +295,7 @@ unsafe extern "C" fn send(
         };
         result.write(give(object));
         status
-    }
+    })
 }
 
 /// What a method of an iterator gives: what is yielded, or null, with what is returned in a `StopIteration`.
@@ -307,18 +313,12 @@ fn give_step(step: PyResult<Step<'_>>) -> *mut ffi::PyObject {
 
 unsafe extern "C" fn next(pull: *mut ffi::PyObject) -> *mut ffi::PyObject {
     // SAFETY: the pull is live.
-    unsafe {
-        let py = Python::assume_attached();
-        give_step(drive(py, pull, Sent::Value(py.None().into_bound(py))))
-    }
+    attached(|py| unsafe { give_step(drive(py, pull, Sent::Value(py.None().into_bound(py)))) })
 }
 
 unsafe extern "C" fn send_method(pull: *mut ffi::PyObject, value: *mut ffi::PyObject) -> *mut ffi::PyObject {
     // SAFETY: both are live.
-    unsafe {
-        let py = Python::assume_attached();
-        give_step(drive(py, pull, Sent::Value(Bound::from_borrowed_ptr(py, value))))
-    }
+    attached(|py| unsafe { give_step(drive(py, pull, Sent::Value(Bound::from_borrowed_ptr(py, value)))) })
 }
 
 unsafe extern "C" fn throw_method(
@@ -326,22 +326,18 @@ unsafe extern "C" fn throw_method(
     exception: *mut ffi::PyObject,
 ) -> *mut ffi::PyObject {
     // SAFETY: the pull is live, and the arguments are a tuple.
-    unsafe {
-        let py = Python::assume_attached();
+    attached(|py| unsafe {
         let exception = Bound::from_borrowed_ptr(py, exception).cast_into_unchecked::<PyTuple>();
         if exception.is_empty() {
             return give(Err(PyTypeError::new_err("throw expected at least 1 argument, got 0")));
         }
         give_step(drive(py, pull, Sent::Exception(exception)))
-    }
+    })
 }
 
 unsafe extern "C" fn close_method(pull: *mut ffi::PyObject, _: *mut ffi::PyObject) -> *mut ffi::PyObject {
     // SAFETY: the pull is live.
-    unsafe {
-        let py = Python::assume_attached();
-        give(close(py, pull).map(|()| py.None().into_bound(py)))
-    }
+    attached(|py| unsafe { give(close(py, pull).map(|()| py.None().into_bound(py))) })
 }
 
 /// Ends what a pull waits for, as `close` of a coroutine does.
@@ -375,21 +371,17 @@ unsafe fn close(py: Python<'_>, pull: *mut ffi::PyObject) -> PyResult<()> {
 }
 
 unsafe extern "C" fn traverse(pull: *mut ffi::PyObject, visit: ffi::visitproc, arg: *mut c_void) -> c_int {
+    let null = std::ptr::null_mut();
     // SAFETY: the pull is live, its class counts as referred to, and nothing changes its state meanwhile.
     unsafe {
-        let mut held =
-            [ffi::Py_TYPE(pull).cast(), std::ptr::null_mut(), std::ptr::null_mut(), std::ptr::null_mut()];
-        match &(*pull.cast::<Pull>()).state {
-            State::New(stream) => held[1] = stream.as_ptr(),
-            State::Asking { stream, coroutine } => {
-                held[1..3].copy_from_slice(&[stream, coroutine].map(Py::as_ptr));
-            }
-            State::Reading { stream, source, read } => {
-                held[1..].copy_from_slice(&[stream, source, read].map(Py::as_ptr));
-            }
-            State::Running | State::Over => {}
-        }
-        for each in held.into_iter().filter(|each| !each.is_null()) {
+        let held = match &(*pull.cast::<Pull>()).state {
+            State::New(stream) => [stream.as_ptr(), null, null],
+            State::Asking { stream, coroutine } => [stream.as_ptr(), coroutine.as_ptr(), null],
+            State::Reading { stream, source, read } => [stream, source, read].map(Py::as_ptr),
+            State::Running | State::Over => [null; 3],
+        };
+        let class = ffi::Py_TYPE(pull).cast();
+        for each in std::iter::once(class).chain(held).filter(|each| !each.is_null()) {
             let stop = visit(each, arg);
             if stop != 0 {
                 return stop;
@@ -401,15 +393,14 @@ unsafe extern "C" fn traverse(pull: *mut ffi::PyObject, visit: ffi::visitproc, a
 
 unsafe extern "C" fn clear(pull: *mut ffi::PyObject) -> c_int {
     // SAFETY: the pull is live, and its state is not held.
-    drop(unsafe { (&raw mut (*pull.cast::<Pull>()).state).replace(State::Over) });
+    attached(|_| drop(unsafe { (&raw mut (*pull.cast::<Pull>()).state).replace(State::Over) }));
     0
 }
 
 /// Before the end of a pull that waits: nobody will send it anything any more.
 unsafe extern "C" fn finalize(pull: *mut ffi::PyObject) {
     // SAFETY: the pull is live. What was raised before is kept aside, as a finalizer has to.
-    unsafe {
-        let py = Python::assume_attached();
+    attached(|py| unsafe {
         let before = PyErr::take(py);
         if let Err(error) = close(py, pull) {
             error.write_unraisable(py, Some(&Bound::from_borrowed_ptr(py, pull)));
@@ -417,20 +408,22 @@ unsafe extern "C" fn finalize(pull: *mut ffi::PyObject) {
         if let Some(error) = before {
             error.restore(py);
         }
-    }
+    });
 }
 
 unsafe extern "C" fn dealloc(pull: *mut ffi::PyObject) {
     // SAFETY: nobody holds the pull any more, unless what it waits for takes hold of it while it is closed. Its state is
-    // dropped once; the memory came from `PyObject_GC_New`, which took the class, to be given back last.
+    // dropped by `clear`, and holds nothing then; the memory came from `PyObject_GC_New`, which took the class, to be
+    // given back last.
     unsafe {
-        let waits = matches!((*pull.cast::<Pull>()).state, State::Reading { .. } | State::Asking { .. });
-        if waits && ffi::PyObject_CallFinalizerFromDealloc(pull) < 0 {
-            return;
+        if !matches!((*pull.cast::<Pull>()).state, State::Over) {
+            if ffi::PyObject_CallFinalizerFromDealloc(pull) < 0 {
+                return;
+            }
+            clear(pull);
         }
         let class = ffi::Py_TYPE(pull);
         ffi::PyObject_GC_UnTrack(pull.cast());
-        (&raw mut (*pull.cast::<Pull>()).state).drop_in_place();
         ffi::PyObject_GC_Del(pull.cast());
         ffi::Py_DECREF(class.cast());
     }
