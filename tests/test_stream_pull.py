@@ -379,6 +379,24 @@ def test_to_let_go_of_it_ends_the_read(end: Callable[[Any], None]) -> None:
         stream.__anext__().send(None)  # type: ignore[attr-defined]
 
 
+def test_to_let_go_of_one_after_the_other_ends_each_read() -> None:
+    for _ in range(5):
+        _, source, item = hand_driven()
+        item.send(None)
+        del item
+        assert source.ends == [GeneratorExit], "at once"
+
+
+def test_to_let_go_of_it_before_it_is_awaited_frees_the_stream() -> None:
+    stream = ChatStream(Traps())
+    alive = weakref.ref(stream)
+    item = stream.__anext__()
+    del stream
+    assert alive() is not None
+    del item
+    assert alive() is None
+
+
 def test_to_close_it_before_it_is_awaited_reads_nothing() -> None:
     stream, source, item = hand_driven()
     item.close()

@@ -15,6 +15,7 @@
 
 use std::ffi::{CStr, c_int, c_void};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicPtr, Ordering::Relaxed};
 
 use pyo3::exceptions::{
     PyGeneratorExit, PyMemoryError, PyRuntimeError, PyStopIteration, PySystemError, PyTypeError,
@@ -53,6 +54,9 @@ enum State {
     Running,
     Over,
 }
+
+/// The memory of one that is gone, for the next one: mostly there is one at a time. Null, or it is nobody else's.
+static SPARE: AtomicPtr<Pull> = AtomicPtr::new(std::ptr::null_mut());
 
 static PULL: PyOnceLock<Py<PyType>> = PyOnceLock::new();
 
@@ -97,7 +101,13 @@ pub fn new(stream: Stream<'_>) -> PyResult<Bound<'_, PyAny>> {
     // SAFETY: the class is a live type, whose instances are as large as `Pull` and tracked by the collector; its state
     // is set before anybody sees it, the collector included.
     unsafe {
-        let pull = ffi::PyObject_GC_New::<Pull>(class.as_ptr().cast());
+        let class = class.as_ptr().cast();
+        let mut pull = SPARE.swap(std::ptr::null_mut(), Relaxed);
+        if pull.is_null() {
+            pull = ffi::PyObject_GC_New::<Pull>(class);
+        } else {
+            ffi::PyObject_Init(pull.cast(), class);
+        }
         if pull.is_null() {
             return Err(PyMemoryError::new_err(()));
         }
@@ -424,7 +434,12 @@ unsafe extern "C" fn dealloc(pull: *mut ffi::PyObject) {
         }
         let class = ffi::Py_TYPE(pull);
         ffi::PyObject_GC_UnTrack(pull.cast());
-        ffi::PyObject_GC_Del(pull.cast());
+        // What was finalized once would not be again.
+        let is_spare = ffi::PyObject_GC_IsFinalized(pull) == 0;
+        let left = if is_spare { SPARE.swap(pull.cast(), Relaxed) } else { pull.cast() };
+        if !left.is_null() {
+            ffi::PyObject_GC_Del(left.cast());
+        }
         ffi::Py_DECREF(class.cast());
     }
 }
