@@ -55,7 +55,8 @@ enum State {
     Over,
 }
 
-/// The memory of one that is gone, for the next one: mostly there is one at a time. Null, or it is nobody else's.
+/// The memory of one that is gone, for the next one: mostly there is one at a time. Null, or it is nobody else's. The
+/// lock of the interpreter keeps others away between a load and a store.
 static SPARE: AtomicPtr<Pull> = AtomicPtr::new(std::ptr::null_mut());
 
 static PULL: PyOnceLock<Py<PyType>> = PyOnceLock::new();
@@ -102,10 +103,11 @@ pub fn new(stream: Stream<'_>) -> PyResult<Bound<'_, PyAny>> {
     // is set before anybody sees it, the collector included.
     unsafe {
         let class = class.as_ptr().cast();
-        let mut pull = SPARE.swap(std::ptr::null_mut(), Relaxed);
+        let mut pull = SPARE.load(Relaxed);
         if pull.is_null() {
             pull = ffi::PyObject_GC_New::<Pull>(class);
         } else {
+            SPARE.store(std::ptr::null_mut(), Relaxed);
             ffi::PyObject_Init(pull.cast(), class);
         }
         if pull.is_null() {
@@ -117,40 +119,38 @@ pub fn new(stream: Stream<'_>) -> PyResult<Bound<'_, PyAny>> {
     }
 }
 
-/// Goes on with what is sent.
-fn run<'py>(py: Python<'py>, state: State, sent: Sent<'py>) -> (State, PyResult<Step<'py>>) {
+/// Goes on with what is sent. What it yields it waits for: that state is kept.
+fn run<'py>(py: Python<'py>, state: State, sent: Sent<'py>, kept: &mut State) -> PyResult<Step<'py>> {
     match state {
         State::New(stream) => {
             if let Sent::Exception(exception) = sent {
-                return (State::Over, Err(raised(&exception)));
+                return Err(raised(&exception));
             }
             // SAFETY: it was a stream when the pull was made.
             let stream = unsafe { Stream::new(stream.into_bound(py)) };
-            match stream.next_pending() {
-                Ok(Some(item)) => return (State::Over, Ok(Step::Returns(item))),
-                Ok(None) => {}
-                Err(error) => return (State::Over, Err(error)),
+            if let Some(item) = stream.next_pending()? {
+                return Ok(Step::Returns(item));
             }
             match stream.take_turn() {
-                Some(source) => read_on(stream, source, None, sent),
-                None => ask(stream),
+                Some(source) => read_on(stream, source, None, sent, kept),
+                None => ask(stream, kept),
             }
         }
         State::Reading { stream, source, read } => {
             // SAFETY: as above.
             let stream = unsafe { Stream::new(stream.into_bound(py)) };
-            read_on(stream, source.into_bound(py), Some(read.into_bound(py)), sent)
+            read_on(stream, source.into_bound(py), Some(read.into_bound(py)), sent, kept)
         }
         State::Asking { stream, coroutine } => {
             // SAFETY: as above.
             let stream = unsafe { Stream::new(stream.into_bound(py)) };
-            go_on(stream, coroutine.into_bound(py), sent)
+            go_on(stream, coroutine.into_bound(py), sent, kept)
         }
-        State::Running => (State::Running, Err(PyRuntimeError::new_err("__anext__() is already running"))),
-        State::Over => {
-            let reused = REUSED.to_str().unwrap_or_default();
-            (State::Over, Err(PyRuntimeError::new_err(reused)))
+        State::Running => {
+            *kept = State::Running;
+            Err(PyRuntimeError::new_err("__anext__() is already running"))
         }
+        State::Over => Err(PyRuntimeError::new_err(REUSED.to_str().unwrap_or_default())),
     }
 }
 
@@ -160,7 +160,8 @@ fn read_on<'py>(
     source: Bound<'py, PyAny>,
     mut read: Option<Bound<'py, PyAny>>,
     mut sent: Sent<'py>,
-) -> (State, PyResult<Step<'py>>) {
+    kept: &mut State,
+) -> PyResult<Step<'py>> {
     let py = source.py();
     loop {
         let begun = match read.take() {
@@ -171,12 +172,12 @@ fn read_on<'py>(
         sent = Sent::Value(py.None().into_bound(py));
         let failed = match step {
             Ok((Step::Yields(value), read)) => {
-                let stream = stream.into_object();
-                let state = State::Reading { stream, source: source.unbind(), read: read.unbind() };
-                return (state, Ok(Step::Yields(value)));
+                let (stream, source, read) = (stream.into_object(), source.unbind(), read.unbind());
+                *kept = State::Reading { stream, source, read };
+                return Ok(Step::Yields(value));
             }
             Ok((Step::Returns(chunk), _)) => match take(&stream, &source, &chunk) {
-                Ok(Taken::Item(item)) => return (State::Over, Ok(Step::Returns(item))),
+                Ok(Taken::Item(item)) => return Ok(Step::Returns(item)),
                 Ok(Taken::Nothing) => continue,
                 Ok(Taken::Odd) => None,
                 Err(error) => Some(error),
@@ -189,8 +190,8 @@ fn read_on<'py>(
         };
         stream.give_turn(py.None().into_bound(py));
         return match failed {
-            Some(error) => (State::Over, Err(error)),
-            None => ask(stream),
+            Some(error) => Err(error),
+            None => ask(stream, kept),
         };
     }
 }
@@ -239,29 +240,28 @@ fn take<'py>(
 }
 
 /// Leaves the rest to `_afill`.
-fn ask(stream: Stream<'_>) -> (State, PyResult<Step<'_>>) {
+fn ask<'py>(stream: Stream<'py>, kept: &mut State) -> PyResult<Step<'py>> {
     let py = stream.py();
-    match stream.call(intern!(py, "_afill"), ()).and_then(iterator) {
-        Ok(coroutine) => go_on(stream, coroutine, Sent::Value(py.None().into_bound(py))),
-        Err(error) => (State::Over, Err(error)),
-    }
+    let coroutine = iterator(stream.call(intern!(py, "_afill"), ())?)?;
+    go_on(stream, coroutine, Sent::Value(py.None().into_bound(py)), kept)
 }
 
 fn go_on<'py>(
     stream: Stream<'py>,
     coroutine: Bound<'py, PyAny>,
     sent: Sent<'py>,
-) -> (State, PyResult<Step<'py>>) {
-    let item = match step(&coroutine, sent) {
-        Ok(Step::Yields(value)) => {
-            let state = State::Asking { stream: stream.into_object(), coroutine: coroutine.unbind() };
-            return (state, Ok(Step::Yields(value)));
+    kept: &mut State,
+) -> PyResult<Step<'py>> {
+    match step(&coroutine, sent)? {
+        Step::Yields(value) => {
+            *kept = State::Asking { stream: stream.into_object(), coroutine: coroutine.unbind() };
+            Ok(Step::Yields(value))
         }
-        Ok(Step::Returns(_)) => stream.next_pending(),
-        Err(error) => Err(error),
-    };
-    let no_item = || PyRuntimeError::new_err("the batch of a stream is empty");
-    (State::Over, item.and_then(|item| item.ok_or_else(no_item)).map(Step::Returns))
+        Step::Returns(_) => {
+            let no_item = || PyRuntimeError::new_err("the batch of a stream is empty");
+            stream.next_pending()?.ok_or_else(no_item).map(Step::Returns)
+        }
+    }
 }
 
 /// Drives a pull.
@@ -274,12 +274,11 @@ unsafe fn drive<'py>(py: Python<'py>, pull: *mut ffi::PyObject, sent: Sent<'py>)
     unsafe {
         let place = &raw mut (*pull.cast::<Pull>()).state;
         let state = place.replace(State::Running);
-        let run = AssertUnwindSafe(|| run(py, state, sent));
-        let (state, step) = catch_unwind(run).unwrap_or_else(|_| {
-            // As elsewhere in the module, where PyO3 does so.
-            (State::Over, Err(PanicException::new_err("a panic in deltawire")))
-        });
-        drop(place.replace(state));
+        let mut kept = State::Over;
+        let run = AssertUnwindSafe(|| run(py, state, sent, &mut kept));
+        // As elsewhere in the module, where PyO3 does so.
+        let step = catch_unwind(run).unwrap_or_else(|_| Err(PanicException::new_err("a panic in deltawire")));
+        drop(place.replace(kept));
         step
     }
 }
@@ -435,10 +434,10 @@ unsafe extern "C" fn dealloc(pull: *mut ffi::PyObject) {
         let class = ffi::Py_TYPE(pull);
         ffi::PyObject_GC_UnTrack(pull.cast());
         // What was finalized once would not be again.
-        let is_spare = ffi::PyObject_GC_IsFinalized(pull) == 0;
-        let left = if is_spare { SPARE.swap(pull.cast(), Relaxed) } else { pull.cast() };
-        if !left.is_null() {
-            ffi::PyObject_GC_Del(left.cast());
+        if SPARE.load(Relaxed).is_null() && ffi::PyObject_GC_IsFinalized(pull) == 0 {
+            SPARE.store(pull.cast(), Relaxed);
+        } else {
+            ffi::PyObject_GC_Del(pull.cast());
         }
         ffi::Py_DECREF(class.cast());
     }
