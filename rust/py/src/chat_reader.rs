@@ -1,13 +1,16 @@
 //! `_ChatReader`: what a `ChatStream` runs, an accumulator that gives chunks, and a clock.
 //!
-//! The clock is read once for each network chunk. What looks for the first event, for `prefetch`, is Python's.
+//! The clock is read once for each network chunk. The class is frozen, which spares a borrow for each; what changes is
+//! in cells. What looks for the first event, for `prefetch`, is Python's.
 
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError};
 
+use pyo3::exceptions::PyRuntimeError;
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::intern;
 use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyList};
 
 use crate::borrow;
@@ -17,14 +20,13 @@ use crate::feeding::{Fed, Found};
 use crate::timings::{Clock, StreamTimings};
 
 /// The parser that a `ChatStream` runs.
-#[pyclass(name = "_ChatReader", module = "deltawire._native")]
+#[pyclass(frozen, name = "_ChatReader", module = "deltawire._native")]
 pub struct ChatReader {
     #[pyo3(get)]
     accumulator: Py<ChatAccumulator>,
     #[pyo3(get)]
     timings: Py<StreamTimings>,
-    #[pyo3(get, set)]
-    look: Option<Py<PyAny>>,
+    look: PyOnceLock<Py<PyAny>>,
     clock: Clock,
     /// The first bytes of the stream, and whether they are all that is kept of it.
     preview: Mutex<Vec<u8>>,
@@ -38,11 +40,22 @@ impl ChatReader {
         Ok(Self {
             accumulator,
             timings: Py::new(clock.py(), StreamTimings::default())?,
-            look: None,
+            look: PyOnceLock::new(),
             clock: Clock::new(clock)?,
             preview: Mutex::default(),
             has_preview: AtomicBool::new(false),
         })
+    }
+
+    #[getter]
+    fn look<'py>(&self, py: Python<'py>) -> Option<&Bound<'py, PyAny>> {
+        self.look.get(py).map(|look| look.bind(py))
+    }
+
+    #[setter]
+    fn set_look(&self, look: &Bound<'_, PyAny>) -> PyResult<()> {
+        let set = self.look.set(look.py(), look.clone().unbind());
+        set.map_err(|_| PyRuntimeError::new_err("look is set already"))
     }
 
     #[getter]
@@ -61,9 +74,9 @@ impl ChatReader {
 
     fn close<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyList>> {
         let py = slf.py();
-        let this = slf.borrow();
+        let this = slf.get();
         let now = this.clock.now(py)?;
-        if let Some(look) = &this.look {
+        if let Some(look) = this.look.get(py) {
             look.call_method0(py, intern!(py, "close"))?;
         }
         // One at most, so none comes with an exception.
@@ -94,33 +107,26 @@ impl ChatReader {
         self.accumulator.borrow(py).malformed()
     }
 
+    // Nothing is cleared: what has a clock that leads back to the stream is in a cycle with more than this. What looks
+    // for the first event has an accumulator, and no more.
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
         visit.call(&self.accumulator)?;
         visit.call(&self.timings)?;
-        self.look.iter().try_for_each(|look| visit.call(look))?;
         self.clock.traverse(&visit)
-    }
-
-    /// The accumulator and the timings clear what may be in a cycle by themselves.
-    fn __clear__(&mut self) {
-        self.look = None;
-        self.clock.clear();
     }
 }
 
 impl ChatReader {
     /// Takes the next bytes.
-    ///
-    /// What is called here may read from the reader again, so it is borrowed to be read, once: that costs.
     pub fn read<'py>(slf: &Bound<'py, Self>, data: &Bound<'py, PyAny>) -> PyResult<Fed<'py>> {
         let py = slf.py();
         let data = borrow::chunk(data)?;
-        let this = slf.borrow();
+        let this = slf.get();
         let now = this.clock.now(py)?;
         if !this.has_preview.load(Relaxed) {
             this.begin(py, data.as_bytes(), now);
         }
-        if let Some(look) = &this.look
+        if let Some(look) = this.look.get(py)
             && !look.getattr(py, intern!(py, "found"))?.is_truthy(py)?
         {
             look.call_method1(py, intern!(py, "feed"), (&data,))?;

@@ -24,8 +24,11 @@
 //! The functions that are `extern "C"` are for CPython to call, each by the slot that it stands in: with an object of
 //! that class, live, or at its end where it deallocates; attached to the interpreter; and nothing else calls them.
 
+mod awaiting;
 pub mod items;
 mod pull;
+mod ready;
+mod slots;
 mod spare;
 
 use std::ffi::{CStr, c_int, c_void};

@@ -164,9 +164,4 @@ impl Clock {
             Self::Called { clock, .. } => visit.call(clock),
         }
     }
-
-    /// Lets go of what may be in a cycle.
-    pub fn clear(&mut self) {
-        *self = Self::Monotonic(Instant::now());
-    }
 }

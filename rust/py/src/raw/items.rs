@@ -1,6 +1,6 @@
 //! What streams are below their Python class, `_Items`: `__anext__` without a coroutine.
 //!
-//! An item that is there is handed out by an awaitable that has it, [`Ready`]; where none is there, what is awaited is a
+//! An item that is there is handed out by an awaitable that has it, [`ready`]; where none is there, what is awaited is a
 //! [`pull`]. What that saves is in docs/performance.md; what a stream does is told in the class below, in Python.
 //!
 //! What holds for an `_Items`:
@@ -15,17 +15,14 @@ use std::ffi::{CStr, c_char, c_int, c_void};
 use std::mem::offset_of;
 
 use pyo3::call::PyCallArgs;
-use pyo3::exceptions::{PyMemoryError, PyStopIteration, PySystemError};
+use pyo3::exceptions::PyStopIteration;
 use pyo3::ffi;
 use pyo3::prelude::*;
-use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyString, PyType};
 
-use super::pull;
+use super::slots::{class, give, same, slot};
+use super::{pull, ready};
 use crate::feeding;
-
-/// What is raised where an awaitable is awaited again.
-pub const REUSED: &CStr = c"cannot reuse already awaited __anext__()";
 
 /// What a stream has below its Python class.
 #[repr(C)]
@@ -38,36 +35,9 @@ struct Items {
     is_closed: c_char,
 }
 
-/// Makes a class from its slots, which are static.
-pub fn class<'py>(
-    py: Python<'py>,
-    name: &'static CStr,
-    size: usize,
-    flags: std::ffi::c_ulong,
-    slots: &mut [ffi::PyType_Slot],
-) -> PyResult<Bound<'py, PyType>> {
-    let mut spec = ffi::PyType_Spec {
-        name: name.as_ptr(),
-        basicsize: i32::try_from(size)?,
-        itemsize: 0,
-        flags: u32::try_from(flags)?,
-        slots: slots.as_mut_ptr(),
-    };
-    // SAFETY: the spec, its slots and its members live during the call, which copies them; names are static.
-    unsafe {
-        let class = ffi::PyType_FromSpec(&raw mut spec);
-        Ok(Bound::from_owned_ptr_or_err(py, class)?.cast_into_unchecked())
-    }
-}
-
-/// A slot of a class.
-pub fn slot(slot: c_int, pfunc: *const c_void) -> ffi::PyType_Slot {
-    ffi::PyType_Slot { slot, pfunc: pfunc.cast_mut() }
-}
-
 /// Makes the base class of streams.
 pub fn items_class(py: Python<'_>) -> PyResult<Bound<'_, PyType>> {
-    make_ready(py)?;
+    ready::make(py)?;
     pull::make(py)?;
     let member = |name: &'static CStr, type_code, offset: usize| ffi::PyMemberDef {
         name: name.as_ptr(),
@@ -212,27 +182,9 @@ unsafe extern "C" fn anext_of_items(object: *mut ffi::PyObject) -> *mut ffi::PyO
 
 fn anext(stream: Stream<'_>) -> PyResult<Bound<'_, PyAny>> {
     match stream.next_pending()? {
-        Some(item) => new_ready(item),
+        Some(item) => ready::new(item),
         None => pull::new(stream),
     }
-}
-
-/// What CPython is given: a new reference, or null with an exception set.
-pub fn give(result: PyResult<Bound<'_, PyAny>>) -> *mut ffi::PyObject {
-    match result {
-        Ok(object) => object.into_ptr(),
-        Err(error) => {
-            // SAFETY: an exception is made, so there is somebody attached to the interpreter.
-            error.restore(unsafe { Python::assume_attached() });
-            std::ptr::null_mut()
-        }
-    }
-}
-
-/// An object as it is: for slots whose object stands for itself.
-pub unsafe extern "C" fn same(object: *mut ffi::PyObject) -> *mut ffi::PyObject {
-    // SAFETY: the object is live.
-    unsafe { ffi::Py_NewRef(object) }
 }
 
 unsafe extern "C" fn traverse_items(
@@ -276,108 +228,6 @@ unsafe extern "C" fn dealloc_items(object: *mut ffi::PyObject) {
         if let Some(free) = (*class).tp_free {
             free(object.cast());
         }
-        ffi::Py_DECREF(class.cast());
-    }
-}
-
-/// An awaitable whose result is there.
-#[repr(C)]
-struct Ready {
-    object: ffi::PyObject,
-    /// Null once it has been given out.
-    item: *mut ffi::PyObject,
-}
-
-static READY: PyOnceLock<Py<PyType>> = PyOnceLock::new();
-
-fn make_ready(py: Python<'_>) -> PyResult<()> {
-    let mut slots = [
-        slot(ffi::Py_tp_dealloc, dealloc_ready as *const c_void),
-        slot(ffi::Py_am_await, same as *const c_void),
-        slot(ffi::Py_tp_iter, same as *const c_void),
-        slot(ffi::Py_tp_iternext, next_of_ready as *const c_void),
-        slot(ffi::Py_am_send, send_to_ready as *const c_void),
-        ffi::PyType_Slot::default(),
-    ];
-    let flags = ffi::Py_TPFLAGS_DEFAULT | ffi::Py_TPFLAGS_DISALLOW_INSTANTIATION;
-    let ready = class(py, c"deltawire._native._Ready", size_of::<Ready>(), flags, &mut slots)?;
-    // It is the same whenever it is made.
-    let _ = READY.set(py, ready.unbind());
-    Ok(())
-}
-
-/// An awaitable of an item.
-fn new_ready(item: Bound<'_, PyAny>) -> PyResult<Bound<'_, PyAny>> {
-    let py = item.py();
-    let class = READY.get(py).ok_or_else(|| PySystemError::new_err("no module"))?;
-    // SAFETY: the memory is as large as `Ready`, and both of its fields are set before anybody sees it; the class is a
-    // live type.
-    unsafe {
-        let memory = ffi::PyObject_Malloc(size_of::<Ready>()).cast::<ffi::PyObject>();
-        if memory.is_null() {
-            return Err(PyMemoryError::new_err(()));
-        }
-        ffi::PyObject_Init(memory, class.as_ptr().cast());
-        (*memory.cast::<Ready>()).item = item.into_ptr();
-        Ok(Bound::from_owned_ptr(py, memory))
-    }
-}
-
-unsafe extern "C" fn send_to_ready(
-    ready: *mut ffi::PyObject,
-    _: *mut ffi::PyObject,
-    result: *mut *mut ffi::PyObject,
-) -> ffi::PySendResult {
-    // SAFETY: the item is null or an owned reference, which goes over to the caller; an exception is set for null.
-    unsafe {
-        let item = std::mem::replace(&mut (*ready.cast::<Ready>()).item, std::ptr::null_mut());
-        result.write(item);
-        if item.is_null() {
-            ffi::PyErr_SetString(ffi::PyExc_RuntimeError, REUSED.as_ptr());
-            return ffi::PySendResult::PYGEN_ERROR;
-        }
-        ffi::PySendResult::PYGEN_RETURN
-    }
-}
-
-unsafe extern "C" fn next_of_ready(ready: *mut ffi::PyObject) -> *mut ffi::PyObject {
-    let mut item = std::ptr::null_mut();
-    // SAFETY: as for `send_to_ready`, whose result is an owned reference where it returns one.
-    unsafe {
-        if matches!(
-            send_to_ready(ready, std::ptr::null_mut(), &raw mut item),
-            ffi::PySendResult::PYGEN_RETURN
-        ) {
-            stop_with(item);
-        }
-    }
-    std::ptr::null_mut()
-}
-
-/// Sets the `StopIteration` of an awaitable that returns this.
-///
-/// # Safety
-///
-/// `item` is an owned reference.
-pub unsafe fn stop_with(item: *mut ffi::PyObject) {
-    // SAFETY: the item is given back once. It is the only argument of the exception, also where it is a tuple.
-    unsafe {
-        let stop = ffi::PyObject_CallOneArg(ffi::PyExc_StopIteration, item);
-        ffi::Py_DECREF(item);
-        if !stop.is_null() {
-            ffi::PyErr_SetObject(ffi::PyExc_StopIteration, stop);
-            ffi::Py_DECREF(stop);
-        }
-    }
-}
-
-unsafe extern "C" fn dealloc_ready(ready: *mut ffi::PyObject) {
-    // SAFETY: the item is null or an owned reference, given back once; the memory came from `PyObject_Malloc`. The class
-    // is given back last, since it was taken by `PyObject_Init`.
-    unsafe {
-        let class = ffi::Py_TYPE(ready);
-        ffi::Py_XDECREF((*ready.cast::<Ready>()).item);
-        ffi::PyObject_Free(ready.cast());
         ffi::Py_DECREF(class.cast());
     }
 }

@@ -15,6 +15,7 @@
 
 use std::ffi::{CStr, c_int, c_void};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicPtr, Ordering::Relaxed};
 
 use pyo3::exceptions::{
     PyGeneratorExit, PyMemoryError, PyRuntimeError, PyStopIteration, PySystemError, PyTypeError,
@@ -25,11 +26,10 @@ use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyTuple, PyType};
 use pyo3::{ffi, intern};
 
-use super::items::{REUSED, Stream, class, give, same, slot, stop_with};
+use super::awaiting::{Sent, Step, begin, iterator, raised, step};
+use super::items::Stream;
+use super::slots::{REUSED, class, give, same, slot, stop_with};
 use crate::feeding::{self, Found};
-
-/// The flag of a generator that can be awaited, by `types.coroutine`.
-const CO_ITERABLE_COROUTINE: u32 = 0x100;
 
 #[repr(C)]
 struct Pull {
@@ -55,18 +55,9 @@ enum State {
     Over,
 }
 
-/// What is sent or thrown into what waits.
-enum Sent<'py> {
-    Value(Bound<'py, PyAny>),
-    /// The arguments of `throw`.
-    Exception(Bound<'py, PyTuple>),
-}
-
-/// What comes of that.
-enum Step<'py> {
-    Yields(Bound<'py, PyAny>),
-    Returns(Bound<'py, PyAny>),
-}
+/// The memory of one that is gone, for the next one: mostly there is one at a time. Null, or it is nobody else's. The
+/// lock of the interpreter keeps others away between a load and a store.
+static SPARE: AtomicPtr<Pull> = AtomicPtr::new(std::ptr::null_mut());
 
 static PULL: PyOnceLock<Py<PyType>> = PyOnceLock::new();
 
@@ -111,7 +102,14 @@ pub fn new(stream: Stream<'_>) -> PyResult<Bound<'_, PyAny>> {
     // SAFETY: the class is a live type, whose instances are as large as `Pull` and tracked by the collector; its state
     // is set before anybody sees it, the collector included.
     unsafe {
-        let pull = ffi::PyObject_GC_New::<Pull>(class.as_ptr().cast());
+        let class = class.as_ptr().cast();
+        let mut pull = SPARE.load(Relaxed);
+        if pull.is_null() {
+            pull = ffi::PyObject_GC_New::<Pull>(class);
+        } else {
+            SPARE.store(std::ptr::null_mut(), Relaxed);
+            ffi::PyObject_Init(pull.cast(), class);
+        }
         if pull.is_null() {
             return Err(PyMemoryError::new_err(()));
         }
@@ -121,40 +119,38 @@ pub fn new(stream: Stream<'_>) -> PyResult<Bound<'_, PyAny>> {
     }
 }
 
-/// Goes on with what is sent.
-fn run<'py>(py: Python<'py>, state: State, sent: Sent<'py>) -> (State, PyResult<Step<'py>>) {
+/// Goes on with what is sent. What it yields it waits for: that state is kept.
+fn run<'py>(py: Python<'py>, state: State, sent: Sent<'py>, kept: &mut State) -> PyResult<Step<'py>> {
     match state {
         State::New(stream) => {
             if let Sent::Exception(exception) = sent {
-                return (State::Over, Err(raised(&exception)));
+                return Err(raised(&exception));
             }
             // SAFETY: it was a stream when the pull was made.
             let stream = unsafe { Stream::new(stream.into_bound(py)) };
-            match stream.next_pending() {
-                Ok(Some(item)) => return (State::Over, Ok(Step::Returns(item))),
-                Ok(None) => {}
-                Err(error) => return (State::Over, Err(error)),
+            if let Some(item) = stream.next_pending()? {
+                return Ok(Step::Returns(item));
             }
             match stream.take_turn() {
-                Some(source) => read_on(stream, source, None, sent),
-                None => ask(stream),
+                Some(source) => read_on(stream, source, None, sent, kept),
+                None => ask(stream, kept),
             }
         }
         State::Reading { stream, source, read } => {
             // SAFETY: as above.
             let stream = unsafe { Stream::new(stream.into_bound(py)) };
-            read_on(stream, source.into_bound(py), Some(read.into_bound(py)), sent)
+            read_on(stream, source.into_bound(py), Some(read.into_bound(py)), sent, kept)
         }
         State::Asking { stream, coroutine } => {
             // SAFETY: as above.
             let stream = unsafe { Stream::new(stream.into_bound(py)) };
-            go_on(stream, coroutine.into_bound(py), sent)
+            go_on(stream, coroutine.into_bound(py), sent, kept)
         }
-        State::Running => (State::Running, Err(PyRuntimeError::new_err("__anext__() is already running"))),
-        State::Over => {
-            let reused = REUSED.to_str().unwrap_or_default();
-            (State::Over, Err(PyRuntimeError::new_err(reused)))
+        State::Running => {
+            *kept = State::Running;
+            Err(PyRuntimeError::new_err("__anext__() is already running"))
         }
+        State::Over => Err(PyRuntimeError::new_err(REUSED.to_str().unwrap_or_default())),
     }
 }
 
@@ -164,7 +160,8 @@ fn read_on<'py>(
     source: Bound<'py, PyAny>,
     mut read: Option<Bound<'py, PyAny>>,
     mut sent: Sent<'py>,
-) -> (State, PyResult<Step<'py>>) {
+    kept: &mut State,
+) -> PyResult<Step<'py>> {
     let py = source.py();
     loop {
         let begun = match read.take() {
@@ -175,12 +172,12 @@ fn read_on<'py>(
         sent = Sent::Value(py.None().into_bound(py));
         let failed = match step {
             Ok((Step::Yields(value), read)) => {
-                let stream = stream.into_object();
-                let state = State::Reading { stream, source: source.unbind(), read: read.unbind() };
-                return (state, Ok(Step::Yields(value)));
+                let (stream, source, read) = (stream.into_object(), source.unbind(), read.unbind());
+                *kept = State::Reading { stream, source, read };
+                return Ok(Step::Yields(value));
             }
             Ok((Step::Returns(chunk), _)) => match take(&stream, &source, &chunk) {
-                Ok(Taken::Item(item)) => return (State::Over, Ok(Step::Returns(item))),
+                Ok(Taken::Item(item)) => return Ok(Step::Returns(item)),
                 Ok(Taken::Nothing) => continue,
                 Ok(Taken::Odd) => None,
                 Err(error) => Some(error),
@@ -193,8 +190,8 @@ fn read_on<'py>(
         };
         stream.give_turn(py.None().into_bound(py));
         return match failed {
-            Some(error) => (State::Over, Err(error)),
-            None => ask(stream),
+            Some(error) => Err(error),
+            None => ask(stream, kept),
         };
     }
 }
@@ -243,144 +240,54 @@ fn take<'py>(
 }
 
 /// Leaves the rest to `_afill`.
-fn ask(stream: Stream<'_>) -> (State, PyResult<Step<'_>>) {
+fn ask<'py>(stream: Stream<'py>, kept: &mut State) -> PyResult<Step<'py>> {
     let py = stream.py();
-    match stream.call(intern!(py, "_afill"), ()).and_then(iterator) {
-        Ok(coroutine) => go_on(stream, coroutine, Sent::Value(py.None().into_bound(py))),
-        Err(error) => (State::Over, Err(error)),
-    }
+    let coroutine = iterator(stream.call(intern!(py, "_afill"), ())?)?;
+    go_on(stream, coroutine, Sent::Value(py.None().into_bound(py)), kept)
 }
 
 fn go_on<'py>(
     stream: Stream<'py>,
     coroutine: Bound<'py, PyAny>,
     sent: Sent<'py>,
-) -> (State, PyResult<Step<'py>>) {
-    let item = match step(&coroutine, sent) {
-        Ok(Step::Yields(value)) => {
-            let state = State::Asking { stream: stream.into_object(), coroutine: coroutine.unbind() };
-            return (state, Ok(Step::Yields(value)));
+    kept: &mut State,
+) -> PyResult<Step<'py>> {
+    match step(&coroutine, sent)? {
+        Step::Yields(value) => {
+            *kept = State::Asking { stream: stream.into_object(), coroutine: coroutine.unbind() };
+            Ok(Step::Yields(value))
         }
-        Ok(Step::Returns(_)) => stream.next_pending(),
-        Err(error) => Err(error),
-    };
-    let no_item = || PyRuntimeError::new_err("the batch of a stream is empty");
-    (State::Over, item.and_then(|item| item.ok_or_else(no_item)).map(Step::Returns))
-}
-
-/// Begins a read of the source: what is to be driven until it is done.
-fn begin<'py>(source: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
-    let py = source.py();
-    // SAFETY: the source is live, and so is its class; the slot, if it is there, is called as CPython does, and gives a
-    // new reference, or null with an exception set.
-    let awaitable = unsafe {
-        let methods = (*ffi::Py_TYPE(source.as_ptr())).tp_as_async;
-        match methods.as_ref().and_then(|methods| methods.am_anext) {
-            Some(anext) => Bound::from_owned_ptr_or_err(py, anext(source.as_ptr()))?,
-            None => source.call_method0(intern!(py, "__anext__"))?,
-        }
-    };
-    iterator(awaitable)
-}
-
-/// What is to be driven to await an awaitable, as the language has it.
-fn iterator(awaitable: Bound<'_, PyAny>) -> PyResult<Bound<'_, PyAny>> {
-    let py = awaitable.py();
-    // SAFETY: the awaitable is live, and so is its class; the slot is called as above.
-    unsafe {
-        let object = awaitable.as_ptr();
-        if ffi::PyCoro_CheckExact(object) != 0 {
-            return Ok(awaitable);
-        }
-        let methods = (*ffi::Py_TYPE(object)).tp_as_async;
-        if let Some(begin) = methods.as_ref().and_then(|methods| methods.am_await) {
-            let iterator = Bound::from_owned_ptr_or_err(py, begin(object))?;
-            if ffi::PyIter_Check(iterator.as_ptr()) != 0 {
-                return Ok(iterator);
-            }
-        } else if ffi::PyGen_CheckExact(object) != 0 {
-            let flags: u32 = awaitable.getattr("gi_code")?.getattr("co_flags")?.extract()?;
-            if flags & CO_ITERABLE_COROUTINE != 0 {
-                return Ok(awaitable);
-            }
+        Step::Returns(_) => {
+            let no_item = || PyRuntimeError::new_err("the batch of a stream is empty");
+            stream.next_pending()?.ok_or_else(no_item).map(Step::Returns)
         }
     }
-    let kind = awaitable.get_type().name()?;
-    Err(PyTypeError::new_err(format!("object {kind} can't be used in 'await' expression")))
-}
-
-/// Sends or throws into what is awaited, as `await` does.
-fn step<'py>(waiting: &Bound<'py, PyAny>, sent: Sent<'py>) -> PyResult<Step<'py>> {
-    let py = waiting.py();
-    let exception = match sent {
-        Sent::Value(value) => {
-            let mut result = std::ptr::null_mut();
-            // SAFETY: both are live; what is written is a new reference, or null with an exception set.
-            unsafe {
-                let status = ffi::PyIter_Send(waiting.as_ptr(), value.as_ptr(), &raw mut result);
-                let result = Bound::from_owned_ptr_or_err(py, result)?;
-                return Ok(match status {
-                    ffi::PySendResult::PYGEN_RETURN => Step::Returns(result),
-                    _ => Step::Yields(result),
-                });
-            }
-        }
-        Sent::Exception(exception) => exception,
-    };
-    let error = raised(&exception);
-    if error.is_instance_of::<PyGeneratorExit>(py) {
-        if let Ok(close) = waiting.getattr(intern!(py, "close")) {
-            close.call0()?;
-        }
-        return Err(error);
-    }
-    let Ok(throw) = waiting.getattr(intern!(py, "throw")) else { return Err(error) };
-    match throw.call1(exception) {
-        Ok(value) => Ok(Step::Yields(value)),
-        Err(error) if error.is_instance_of::<PyStopIteration>(py) => {
-            error.value(py).getattr(intern!(py, "value")).map(Step::Returns)
-        }
-        Err(error) => Err(error),
-    }
-}
-
-/// What `throw` is to raise: called with an exception, or with its class, its value and its traceback.
-fn raised(exception: &Bound<'_, PyTuple>) -> PyErr {
-    let py = exception.py();
-    let item = |at| exception.get_item(at).unwrap_or_else(|_| py.None().into_bound(py));
-    let (kind, value, traceback) = (item(0), item(1), item(2));
-    let error = if !kind.is_instance_of::<PyType>() {
-        PyErr::from_value(kind)
-    } else if value.is_instance(&kind).unwrap_or(false) {
-        PyErr::from_value(value)
-    } else {
-        let made = if value.is_none() { kind.call0() } else { kind.call1((value,)) };
-        made.map_or_else(|error| error, PyErr::from_value)
-    };
-    if let Ok(traceback) = traceback.cast_into() {
-        error.set_traceback(py, Some(traceback));
-    }
-    error
 }
 
 /// Drives a pull.
 ///
 /// # Safety
 ///
-/// `pull` is a live one, and the caller is attached to the interpreter.
+/// `pull` is a live one.
 unsafe fn drive<'py>(py: Python<'py>, pull: *mut ffi::PyObject, sent: Sent<'py>) -> PyResult<Step<'py>> {
     // SAFETY: the state was made by `new`. No reference to it is held while `run` calls anything.
     unsafe {
         let place = &raw mut (*pull.cast::<Pull>()).state;
         let state = place.replace(State::Running);
-        let run = AssertUnwindSafe(|| run(py, state, sent));
-        let (state, step) = catch_unwind(run).unwrap_or_else(|_| {
-            // As elsewhere in the module, where PyO3 does so.
-            (State::Over, Err(PanicException::new_err("a panic in deltawire")))
-        });
-        drop(place.replace(state));
+        let mut kept = State::Over;
+        let run = AssertUnwindSafe(|| run(py, state, sent, &mut kept));
+        // As elsewhere in the module, where PyO3 does so.
+        let step = catch_unwind(run).unwrap_or_else(|_| Err(PanicException::new_err("a panic in deltawire")));
+        drop(place.replace(kept));
         step
     }
+}
+
+/// Runs what lets go of objects, for a slot. `PyO3` puts off each such where it has not been told that it is attached,
+/// until it is entered again, and that may be at the end of a long stream.
+fn attached<R>(run: impl for<'py> FnOnce(Python<'py>) -> R) -> R {
+    // SAFETY: CPython calls a slot in a thread that is attached.
+    unsafe { Python::attach_unchecked(run) }
 }
 
 unsafe extern "C" fn send(
@@ -389,8 +296,7 @@ unsafe extern "C" fn send(
     result: *mut *mut ffi::PyObject,
 ) -> ffi::PySendResult {
     // SAFETY: the pull and the value are live; the result is a place for a reference.
-    unsafe {
-        let py = Python::assume_attached();
+    attached(|py| unsafe {
         let (status, object) = match drive(py, pull, Sent::Value(Bound::from_borrowed_ptr(py, value))) {
             Ok(Step::Yields(value)) => (ffi::PySendResult::PYGEN_NEXT, Ok(value)),
             Ok(Step::Returns(value)) => (ffi::PySendResult::PYGEN_RETURN, Ok(value)),
@@ -398,7 +304,7 @@ unsafe extern "C" fn send(
         };
         result.write(give(object));
         status
-    }
+    })
 }
 
 /// What a method of an iterator gives: what is yielded, or null, with what is returned in a `StopIteration`.
@@ -416,18 +322,12 @@ fn give_step(step: PyResult<Step<'_>>) -> *mut ffi::PyObject {
 
 unsafe extern "C" fn next(pull: *mut ffi::PyObject) -> *mut ffi::PyObject {
     // SAFETY: the pull is live.
-    unsafe {
-        let py = Python::assume_attached();
-        give_step(drive(py, pull, Sent::Value(py.None().into_bound(py))))
-    }
+    attached(|py| unsafe { give_step(drive(py, pull, Sent::Value(py.None().into_bound(py)))) })
 }
 
 unsafe extern "C" fn send_method(pull: *mut ffi::PyObject, value: *mut ffi::PyObject) -> *mut ffi::PyObject {
     // SAFETY: both are live.
-    unsafe {
-        let py = Python::assume_attached();
-        give_step(drive(py, pull, Sent::Value(Bound::from_borrowed_ptr(py, value))))
-    }
+    attached(|py| unsafe { give_step(drive(py, pull, Sent::Value(Bound::from_borrowed_ptr(py, value)))) })
 }
 
 unsafe extern "C" fn throw_method(
@@ -435,22 +335,18 @@ unsafe extern "C" fn throw_method(
     exception: *mut ffi::PyObject,
 ) -> *mut ffi::PyObject {
     // SAFETY: the pull is live, and the arguments are a tuple.
-    unsafe {
-        let py = Python::assume_attached();
+    attached(|py| unsafe {
         let exception = Bound::from_borrowed_ptr(py, exception).cast_into_unchecked::<PyTuple>();
         if exception.is_empty() {
             return give(Err(PyTypeError::new_err("throw expected at least 1 argument, got 0")));
         }
         give_step(drive(py, pull, Sent::Exception(exception)))
-    }
+    })
 }
 
 unsafe extern "C" fn close_method(pull: *mut ffi::PyObject, _: *mut ffi::PyObject) -> *mut ffi::PyObject {
     // SAFETY: the pull is live.
-    unsafe {
-        let py = Python::assume_attached();
-        give(close(py, pull).map(|()| py.None().into_bound(py)))
-    }
+    attached(|py| unsafe { give(close(py, pull).map(|()| py.None().into_bound(py))) })
 }
 
 /// Ends what a pull waits for, as `close` of a coroutine does.
@@ -484,21 +380,17 @@ unsafe fn close(py: Python<'_>, pull: *mut ffi::PyObject) -> PyResult<()> {
 }
 
 unsafe extern "C" fn traverse(pull: *mut ffi::PyObject, visit: ffi::visitproc, arg: *mut c_void) -> c_int {
+    let null = std::ptr::null_mut();
     // SAFETY: the pull is live, its class counts as referred to, and nothing changes its state meanwhile.
     unsafe {
-        let mut held =
-            [ffi::Py_TYPE(pull).cast(), std::ptr::null_mut(), std::ptr::null_mut(), std::ptr::null_mut()];
-        match &(*pull.cast::<Pull>()).state {
-            State::New(stream) => held[1] = stream.as_ptr(),
-            State::Asking { stream, coroutine } => {
-                held[1..3].copy_from_slice(&[stream, coroutine].map(Py::as_ptr));
-            }
-            State::Reading { stream, source, read } => {
-                held[1..].copy_from_slice(&[stream, source, read].map(Py::as_ptr));
-            }
-            State::Running | State::Over => {}
-        }
-        for each in held.into_iter().filter(|each| !each.is_null()) {
+        let held = match &(*pull.cast::<Pull>()).state {
+            State::New(stream) => [stream.as_ptr(), null, null],
+            State::Asking { stream, coroutine } => [stream.as_ptr(), coroutine.as_ptr(), null],
+            State::Reading { stream, source, read } => [stream, source, read].map(Py::as_ptr),
+            State::Running | State::Over => [null; 3],
+        };
+        let class = ffi::Py_TYPE(pull).cast();
+        for each in std::iter::once(class).chain(held).filter(|each| !each.is_null()) {
             let stop = visit(each, arg);
             if stop != 0 {
                 return stop;
@@ -510,15 +402,14 @@ unsafe extern "C" fn traverse(pull: *mut ffi::PyObject, visit: ffi::visitproc, a
 
 unsafe extern "C" fn clear(pull: *mut ffi::PyObject) -> c_int {
     // SAFETY: the pull is live, and its state is not held.
-    drop(unsafe { (&raw mut (*pull.cast::<Pull>()).state).replace(State::Over) });
+    attached(|_| drop(unsafe { (&raw mut (*pull.cast::<Pull>()).state).replace(State::Over) }));
     0
 }
 
 /// Before the end of a pull that waits: nobody will send it anything any more.
 unsafe extern "C" fn finalize(pull: *mut ffi::PyObject) {
     // SAFETY: the pull is live. What was raised before is kept aside, as a finalizer has to.
-    unsafe {
-        let py = Python::assume_attached();
+    attached(|py| unsafe {
         let before = PyErr::take(py);
         if let Err(error) = close(py, pull) {
             error.write_unraisable(py, Some(&Bound::from_borrowed_ptr(py, pull)));
@@ -526,21 +417,28 @@ unsafe extern "C" fn finalize(pull: *mut ffi::PyObject) {
         if let Some(error) = before {
             error.restore(py);
         }
-    }
+    });
 }
 
 unsafe extern "C" fn dealloc(pull: *mut ffi::PyObject) {
     // SAFETY: nobody holds the pull any more, unless what it waits for takes hold of it while it is closed. Its state is
-    // dropped once; the memory came from `PyObject_GC_New`, which took the class, to be given back last.
+    // dropped by `clear`, and holds nothing then; the memory came from `PyObject_GC_New`, which took the class, to be
+    // given back last.
     unsafe {
-        let waits = matches!((*pull.cast::<Pull>()).state, State::Reading { .. } | State::Asking { .. });
-        if waits && ffi::PyObject_CallFinalizerFromDealloc(pull) < 0 {
-            return;
+        if !matches!((*pull.cast::<Pull>()).state, State::Over) {
+            if ffi::PyObject_CallFinalizerFromDealloc(pull) < 0 {
+                return;
+            }
+            clear(pull);
         }
         let class = ffi::Py_TYPE(pull);
         ffi::PyObject_GC_UnTrack(pull.cast());
-        (&raw mut (*pull.cast::<Pull>()).state).drop_in_place();
-        ffi::PyObject_GC_Del(pull.cast());
+        // What was finalized once would not be again.
+        if SPARE.load(Relaxed).is_null() && ffi::PyObject_GC_IsFinalized(pull) == 0 {
+            SPARE.store(pull.cast(), Relaxed);
+        } else {
+            ffi::PyObject_GC_Del(pull.cast());
+        }
         ffi::Py_DECREF(class.cast());
     }
 }
