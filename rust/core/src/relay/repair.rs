@@ -164,7 +164,7 @@ impl Repairer {
 
     /// Whether a chunk, and any that differs from it in strings and numbers alone, needs no repair and has no
     /// finish reason; then the values on whose text that depends.
-    pub fn is_canonical<'d>(chunk: Value<'d>) -> Option<Vec<Value<'d>>> {
+    pub fn is_canonical(chunk: Value<'_>) -> Option<Vec<Value<'_>>> {
         let mut fixed = Vec::new();
         for item in choices_of(chunk) {
             let nothing = |value: Value<'_>| value.is_null() || value.raw() == "[]";
