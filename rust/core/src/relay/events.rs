@@ -1,8 +1,8 @@
 //! What becomes of an event: rules and repairs applied, shown to the caller, held back where it has to wait.
 //!
-//! Plan. The data of an event is read as JSON once; rules and repairs tell the spans to replace. Where nothing
-//! but scalars could be different in another event with the same outcome, it is kept as a template for the
-//! comparison in `alike`. What has to be sent ahead of the event at hand (one that waited, one that was made up)
+//! Plan. The data of an event is read as JSON once, by the observer if it is a lone chunk; rules and repairs tell the
+//! spans to replace. Where nothing but scalars could be different in another event with the same outcome, that is
+//! kept: for a lone chunk in `decisions`, for any other block in `alike`. What has to be sent ahead of the event at hand (one that waited, one that was made up)
 //! is gathered in `before`.
 
 use std::collections::HashSet;
