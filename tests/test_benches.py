@@ -42,6 +42,7 @@ SMALL: dict[str, list[Chat]] = {
     names.CALLS: chat_shapes.tool_calls(40),
     names.REASONING: chat_shapes.reasoning(30),
     names.CHOICES: chat_shapes.choices(42),
+    names.RUNNING: chat_shapes.running(60),
     names.CHANGING: chat_shapes.changing(40),
     names.COMMENTS: chat_shapes.commented(30),
     names.DRIP: chat_shapes.text(20),

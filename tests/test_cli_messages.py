@@ -181,7 +181,7 @@ def test_a_custom_tool_shows_its_input_as_it_is(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "arguments", ["[" * 1000 + "]" * 1000, "1" * 5000], ids=["1,000 levels", "5,000 digits"]
+    "arguments", ["[" * 100_000 + "]" * 100_000, "1" * 5000], ids=["100,000 levels", "5,000 digits"]
 )
 def test_arguments_that_cannot_be_made_pretty_are_shown_as_they_came(tmp_path: Path, arguments: str) -> None:
     lines = message_of(tmp_path, delta(tool_calls=[call("f", arguments)]), "[DONE]")

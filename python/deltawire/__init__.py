@@ -7,7 +7,6 @@ and `ChatStream` the typed chunks of a chat, `ChatRelay` and `ChatRelayStream` t
 parsers read.
 """
 
-from deltawire._chat_reader import StreamTimings
 from deltawire._chat_relay_stream import ChatRelayStream
 from deltawire._chat_stream import ChatStream
 from deltawire._native import (
@@ -33,6 +32,7 @@ from deltawire._native import (
     JSONParser,
     PromptTokensDetails,
     ServerSentEvent,
+    StreamTimings,
     ToolCall,
     TopLogprob,
     __version__,

@@ -25,8 +25,7 @@ from deltawire.errors import StreamTimeout
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 
-    from deltawire._chat_reader import StreamTimings
-    from deltawire._native import ChatCompletion, CompletionUsage, ServerSentEvent, ToolCall
+    from deltawire._native import ChatCompletion, CompletionUsage, ServerSentEvent, StreamTimings, ToolCall
     from deltawire._readers import Chunk
     from deltawire._stream import _Side
     from deltawire.errors import LimitExceeded
@@ -237,7 +236,7 @@ class ChatRelayStream(BaseStream[bytes]):
 
     def _reads_on(self, side: _Side) -> bool:
         # Who holds the turn is reading: there is a task that waits, or a deadline that closes the stream.
-        reading = self._state in ("reading", "doubted", "resuming") and bool(self._turn)
+        reading = self._state in ("reading", "doubted", "resuming") and hasattr(self, "_turn")
         return self._drains and self._side is side and reading and not self._closed and not self._at_end
 
     def _drain_bill(self) -> None:

@@ -3,7 +3,7 @@
 A `ChatStream` is a `BaseStream` over a `ChatAccumulator`, which gives the chunks of each network chunk and
 adds them up in the same pass. What is added here: the verdict at the end, which is an exception if the stream
 was cut or the provider reported an error; the same verdict on the first event, before anything is taken; and
-readers that want only the text or only the message. Timings are the business of `_chat_reader`.
+readers that want only the text or only the message. Timings are the business of the native `_ChatReader`.
 """
 
 from __future__ import annotations
@@ -13,11 +13,10 @@ from contextlib import contextmanager, suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
-from deltawire._chat_reader import Reader
 from deltawire._content_type import MAX_DOCUMENT_BYTES, aread_refused, chat_refusal, read_refused
 from deltawire._deadlines import Deadlines
 from deltawire._first_event import FirstEvent
-from deltawire._native import ChatAccumulator, ChatCompletion, ChatCompletionChunk
+from deltawire._native import ChatAccumulator, ChatCompletion, ChatCompletionChunk, _ChatReader
 from deltawire._stream import _SYNC, BaseStream
 from deltawire._text_deltas import TextDeltas
 from deltawire.errors import IncompleteStream, InvalidJSON, LimitExceeded, NotEventStream, UpstreamError
@@ -26,8 +25,7 @@ from deltawire.verdict import StreamEnd
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Generator, Iterator
 
-    from deltawire._chat_reader import StreamTimings
-    from deltawire._native import CompletionUsage, ToolCall
+    from deltawire._native import CompletionUsage, StreamTimings, ToolCall
     from deltawire._readers import Chunk
     from deltawire.sources import Opened
     from deltawire.verdict import ProviderError
@@ -82,7 +80,7 @@ class ChatStream(BaseStream[ChatCompletionChunk]):
 
     __slots__ = ("_accumulator", "_merges", "_raises")
 
-    _parser: Reader
+    _parser: _ChatReader
 
     def __init__(
         self,
@@ -117,7 +115,7 @@ class ChatStream(BaseStream[ChatCompletionChunk]):
             max_event_size=max_event_size,
             id_factory=id_factory,
         )
-        reader = Reader(self._accumulator(), clock)
+        reader = _ChatReader(self._accumulator(), clock)
         deadlines = Deadlines.of(first_event_timeout, idle_timeout, total_timeout, comments_count_as_progress)
         super().__init__(source, reader, check_content_type=check_content_type, deadlines=deadlines)
 
@@ -237,7 +235,8 @@ class ChatStream(BaseStream[ChatCompletionChunk]):
                 raise RuntimeError("prefetch looks at the first event: call it before the iteration begins")
             # What it assembles is not looked at, so it needs no ids.
             reader.look = FirstEvent(self._accumulator(id_factory=None))
-        return reader.look
+        look: FirstEvent = reader.look
+        return look
 
     def _looked(self, look: FirstEvent, max_bytes: int) -> Callable[[], bool]:
         at_most = self.bytes + max_bytes

@@ -10,12 +10,13 @@ from __future__ import annotations
 
 from contextlib import suppress
 from inspect import isawaitable
+from types import coroutine
 from typing import TYPE_CHECKING, Any
 
-from anyio import move_on_after
+from anyio import CancelScope, current_time, move_on_after
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Generator
 
     from deltawire._readers import Chunk
 
@@ -53,12 +54,38 @@ async def aclose_all(closers: tuple[Callable[[], Any], ...]) -> None:
     failures = []
     for close in closers:
         try:
-            # Each has its share: the connection is closed even where the iterator over it hangs.
-            with move_on_after(_CLOSE_SECONDS / len(closers), shield=True):
-                result = close()
-                if isawaitable(result):
-                    await result
+            result = close()
+            if result is not None and isawaitable(result):
+                with CancelScope(shield=True) as scope:
+                    # Each has its share: the connection is closed even where the iterator over it hangs.
+                    await _within(_CLOSE_SECONDS / len(closers), scope, _wait(result))
         except BaseException as error:
             failures.append(error)
     if failures:
         raise failures[0]
+
+
+async def _wait(awaitable: Awaitable[Any]) -> None:
+    await awaitable
+
+
+@coroutine
+def _within(
+    seconds: float, scope: CancelScope, steps: Coroutine[Any, Any, None]
+) -> Generator[Any, Any, None]:
+    """Await for so many seconds from the first wait on: most have nothing to wait for, and a timer costs."""
+    try:
+        step = steps.send(None)
+        scope.deadline = current_time() + seconds
+        while True:
+            try:
+                sent = yield step
+            except GeneratorExit:
+                steps.close()
+                raise
+            except BaseException as error:
+                step = steps.throw(error)
+            else:
+                step = steps.send(sent)
+    except StopIteration:
+        return

@@ -4,7 +4,7 @@ Each has `feed` and `close`, counts what it saw, and is used by one thread or ta
 """
 
 import builtins
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from typing import Any, ClassVar, Generic, Literal, Self, TypeVar, final, overload
 
 from typing_extensions import disjoint_base
@@ -35,6 +35,7 @@ __all__ = [
     "JSONParser",
     "PromptTokensDetails",
     "ServerSentEvent",
+    "StreamTimings",
     "ToolCall",
     "TopLogprob",
     "__version__",
@@ -46,15 +47,98 @@ __version__: str
 
 @disjoint_base
 class _Items:
-    """Gives items that are there without a coroutine: the base of streams.
+    """Gives items without a coroutine, where that can be done: the base of streams.
 
-    `__anext__` returns an awaitable of the next item of `_pending`; where that has none, what `_anext` of the
-    class below returns.
+    `__anext__` returns an awaitable of the next item of `_pending`. Where that has none, and `_turn` is the
+    source, the awaitable takes the turn, reads the source and feeds `_parser`. What is not plain it leaves to
+    the class below: to `_settle`, `_ends` and `_refuses`, and all the rest to `_afill`.
     """
 
     _pending: Iterator[Any]
+    _turn: AsyncIterator[Any] | None
+    _parser: Any
+    _closed: bool
     def __aiter__(self) -> Self: ...
     def __anext__(self) -> Awaitable[Any]: ...
+
+@final
+class _ChatReader:
+    """The parser that a ChatStream runs: an accumulator that gives chunks, and a clock.
+
+    The clock is read once for each network chunk.
+    """
+
+    accumulator: ChatAccumulator
+    timings: StreamTimings
+    preview: builtins.bytes
+    """The first bytes of the stream, at most 200."""
+    look: Any
+    """What looks for the first event, once `prefetch` was called; it needs every byte until then."""
+    def __new__(cls, accumulator: ChatAccumulator, clock: Callable[[], float]) -> Self: ...
+    def feed(self, data: builtins.bytes | bytearray | memoryview, /) -> list[ChatCompletionChunk]:
+        """Take the next bytes and return the chunks that they complete. Raises as `ChatAccumulator.feed`."""
+
+    def close(self) -> list[ChatCompletionChunk]:
+        """Take the end of the source."""
+
+    @property
+    def bytes(self) -> int: ...
+    @property
+    def events(self) -> int: ...
+    @property
+    def comments(self) -> int: ...
+    @property
+    def malformed(self) -> int: ...
+
+@final
+class StreamTimings:
+    """When things happened in a stream, in seconds since it was made; None for what has not happened."""
+
+    on_gap: Callable[[float], object] | None
+    """Called with each such time, where it is set; for metrics. What it raises, the stream raises."""
+
+    def __new__(
+        cls,
+        first_byte: float | None = None,
+        first_event: float | None = None,
+        first_content: float | None = None,
+        first_tool_call: float | None = None,
+        last_event: float | None = None,
+        longest_gap: float | None = None,
+        on_gap: Callable[[float], object] | None = None,
+    ) -> Self: ...
+    @property
+    def first_byte(self) -> float | None:
+        """The first bytes of the source came."""
+
+    @property
+    def first_event(self) -> float | None:
+        """The first chunk was complete."""
+
+    @property
+    def first_content(self) -> float | None:
+        """The first chunk with text for the message was complete."""
+
+    @property
+    def first_tool_call(self) -> float | None:
+        """The first chunk with a fragment of a tool call was complete."""
+
+    @property
+    def last_event(self) -> float | None:
+        """The last chunk so far was complete."""
+
+    @property
+    def longest_gap(self) -> float | None:
+        """The longest time between two network chunks that completed something."""
+
+    def _begin(self, now: float) -> None:
+        """Note that bytes came at this time."""
+
+    def _note(self, now: float, has_content: bool, has_tool_calls: bool) -> None:
+        """Note that something was complete at this time, and what the message has by now."""
+
+    def __eq__(self, other: object, /) -> bool: ...
+    def __reduce__(self) -> tuple[type[StreamTimings], tuple[Any, ...]]: ...
 
 @final
 class ServerSentEvent:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 from anyio import current_time, move_on_after
 
-from deltawire._chat_reader import StreamTimings
 from deltawire._errand import Errand
+from deltawire._native import StreamTimings
 from deltawire.encoding import encode_comment
 
 if TYPE_CHECKING:
@@ -83,23 +83,12 @@ class Reader:
             return self._keep_alive()
         relay, timings = self.relay, self.timings
         now = self._clock() - self._begun
-        if timings.first_byte is None and data:
-            timings.first_byte = now
+        if data:
+            timings._begin(now)  # noqa: SLF001 - of this package, as below
         events = relay.events
         found = relay.feed(data)
         if relay.events > events:
-            if timings.first_event is None:
-                timings.first_event = now
-            if timings.last_event is not None:
-                gap = now - timings.last_event
-                timings.longest_gap = max(timings.longest_gap or 0.0, gap)
-                if timings.on_gap is not None:
-                    timings.on_gap(gap)
-            timings.last_event = now
-            if timings.first_content is None and relay.has_content:
-                timings.first_content = now
-            if timings.first_tool_call is None and relay.has_tool_calls:
-                timings.first_tool_call = now
+            timings._note(now, relay.has_content, relay.has_tool_calls)  # noqa: SLF001
         if relay.done and bytes(data[-1:]) != b"\r":
             # Of a line end of CR and LF both belong to the stream.
             self.is_over = True

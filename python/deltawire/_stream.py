@@ -6,7 +6,9 @@ properties. How a source is read is told in `sources`, how long a read may take 
 
 The cost is one `_fill` for each network chunk, with one call into the parser. The items then come out of the
 list that it returned: `for` takes them at C speed, `async for` without awaiting anything. No cancel scope is
-entered to read where there is no deadline.
+entered to read where there is no deadline. Where the source is just to be read and the parser to be fed,
+the native `__anext__` of `_Items` does it without `_afill`: the token of the turn tells it that it may. What
+comes of it is settled here all the same.
 
 What holds on both sides:
 
@@ -108,17 +110,16 @@ class BaseStream(_Items, Generic[_T]):
         "__weakref__",
         "_at_end",
         "_checks_type",
-        "_closed",
         "_deadlines",
         "_drained",
         "_held",
         "_opened",
-        "_parser",
         "_side",
         "_source",
         "_state",
-        "_turn",
     )
+
+    _parser: _Parser[_T]
 
     def __init__(
         self,
@@ -143,8 +144,8 @@ class BaseStream(_Items, Generic[_T]):
         self._at_end = False
         # No state, because a task may close the stream while another one waits for its source.
         self._closed = False
-        # Who takes the token may read and parse. To take it out of a list is one step, also between threads.
-        self._turn = [None]
+        # Who deletes the token may read and parse. That is one step, also between threads.
+        self._turn: AsyncIterator[Chunk] | None = None
         # What is left behind the sentinel is read once at most.
         self._drained = False
         self._deadlines = deadlines
@@ -165,13 +166,9 @@ class BaseStream(_Items, Generic[_T]):
         return next(self._fill())
 
     if TYPE_CHECKING:
-        # Those of `_Items`: of an item that is there, no coroutine is made.
+        # Those of `_Items`, which await `_afill` where there is no item and no way around it.
         def __aiter__(self) -> Self: ...
         def __anext__(self) -> Awaitable[_T]: ...
-
-    async def _anext(self) -> _T:
-        """Return the next item where none is pending; `__anext__` of the base takes those that are."""
-        return next(await self._afill())
 
     def batches(self) -> Batches[_T]:
         """Iterate over lists, with `for` or `async for`: what one network chunk completed, never nothing.
@@ -221,7 +218,7 @@ class BaseStream(_Items, Generic[_T]):
             return
         opened = self._open(_SYNC)
         self._take_turn()
-        self._turn.append(None)
+        self._turn = None
         self._forget()
         close_all(opened.closers)
 
@@ -306,21 +303,19 @@ class BaseStream(_Items, Generic[_T]):
             if length_hint(self._pending):
                 return self._pending
             if self._state == "new":
-                if self._checks_type:
+                if self._checks_type and opened.content_type:
                     self._require_type(opened)
                 self._state = "reading"
             while self._state != "ended":
                 chunk: Chunk = b""
-                if self._state == "reading" or self._state == "doubted":
+                if self._state != "reading" and self._state != "doubted":
+                    self._raise_what_is_due()
+                elif not self._at_end:
                     try:
                         chunk = next(opened.chunks)
-                    except StopIteration:
-                        self._source_ended()
                     except BaseException as error:
-                        self._read_failed(opened, error)
-                        raise
-                else:
-                    self._raise_what_is_due()
+                        if not self._ends(error):
+                            raise
                 if batch := self._parse(chunk):
                     self._pending = iter(batch)
                     return self._pending
@@ -329,7 +324,7 @@ class BaseStream(_Items, Generic[_T]):
             self._judge()
             raise StopIteration
         finally:
-            self._turn.append(None)
+            self._turn = None
 
     async def _afill(self, until: Callable[[], bool] | None = None) -> Iterator[_T]:
         """Return the pending batch; read if there is none. StopAsyncIteration is the end of the stream.
@@ -342,12 +337,14 @@ class BaseStream(_Items, Generic[_T]):
             if length_hint(self._pending):
                 return self._pending
             if self._state == "new":
-                if self._checks_type:
+                if self._checks_type and opened.content_type:
                     await self._arequire_type(opened)
                 self._state = "reading"
             while self._state != "ended":
                 chunk: Chunk = b""
-                if self._state == "reading" or self._state == "doubted":
+                if self._state != "reading" and self._state != "doubted":
+                    self._raise_what_is_due()
+                elif not self._at_end:
                     if opened.polled:
                         await checkpoint()
                     try:
@@ -355,19 +352,15 @@ class BaseStream(_Items, Generic[_T]):
                             chunk = await opened.chunks.__anext__()
                         else:
                             chunk = await self._deadlines.read(opened, self._parser)
-                    except StopAsyncIteration:
-                        self._source_ended()
                     except DeadlinePassed as passed:
                         with suppress(Exception):
                             await self.aclose()
                         raise self._timed_out(passed) from None
                     except BaseException as error:
-                        self._read_failed(opened, error)
-                        raise
+                        if not self._ends(error):
+                            raise
                     if self._closed:
                         raise anyio.ClosedResourceError("this stream is closed")
-                else:
-                    self._raise_what_is_due()
                 if batch := self._parse(chunk):
                     self._pending = iter(batch)
                     return self._pending
@@ -377,7 +370,7 @@ class BaseStream(_Items, Generic[_T]):
             self._judge()
             raise StopAsyncIteration
         finally:
-            self._turn.append(None)
+            self._turn = self._plain_source()
 
     async def _drain(self, opened: Opened[AsyncIterator[Chunk]]) -> None:
         """Read what is left behind the sentinel, if that lets the client use its connection again."""
@@ -411,24 +404,41 @@ class BaseStream(_Items, Generic[_T]):
             )
         return self._opened
 
+    def _plain_source(self) -> AsyncIterator[Chunk] | None:
+        """Return the source, if all that is to be done next is to read it and to feed the parser."""
+        opened = self._opened
+        is_plain = self._state == "reading" and not self._at_end and self._deadlines is None
+        return opened.chunks if is_plain and opened is not None and not opened.polled else None
+
     def _take_turn(self) -> None:
         try:
-            self._turn.pop()
-        except IndexError:
+            del self._turn
+        except AttributeError:
             raise RuntimeError("another thread or task is reading this stream: one at a time") from None
 
     def _parse(self, chunk: Chunk) -> list[_T]:
         """Call the parser, and decide what comes next."""
         try:
-            batch = self._parser.close() if self._at_end else self._parser.feed(chunk)
+            batch: list[_T] = self._parser.close() if self._at_end else self._parser.feed(chunk)
         except BaseException as error:
-            self._state = "resuming"
-            if not isinstance(error, InvalidJSON | LimitExceeded) or not error.values:
+            before = self._refuses(error)
+            if before is None:
                 raise
-            self._held, self._state = error, "held"
-            batch, error.values = error.values, []
-            return batch
+            return before
+        self._settle()
+        return batch
+
+    def _settle(self) -> None:
+        """Decide what comes after what the parser took."""
         self._state = "ended" if self._at_end or self._saw_sentinel() else "reading"
+
+    def _refuses(self, error: BaseException) -> list[_T] | None:
+        """Decide what comes after an exception of the parser: return what is to come out before it."""
+        self._state = "resuming"
+        if not isinstance(error, InvalidJSON | LimitExceeded) or not error.values:
+            return None
+        self._held, self._state = error, "held"
+        batch, error.values = error.values, []
         return batch
 
     def _raise_what_is_due(self) -> None:
@@ -445,17 +455,20 @@ class BaseStream(_Items, Generic[_T]):
                 f"is complete; of sources only those with `receive` or `read` can go on after a cancellation"
             )
 
-    def _source_ended(self) -> None:
-        if self._state == "doubted":
-            self._state = "failed"
-            self._raise_what_is_due()
-        self._at_end = True
-
-    def _read_failed(self, opened: Opened[Any], error: BaseException) -> None:
+    def _ends(self, error: BaseException) -> bool:
+        """Decide what comes after an exception of the source: tell whether it stands for its end."""
+        if isinstance(error, StopIteration if self._side is _SYNC else StopAsyncIteration):
+            if self._state == "doubted":
+                self._state = "failed"
+                self._raise_what_is_due()
+            self._at_end = True
+            return True
+        is_fragile = self._opened is not None and self._opened.fragile
         if isinstance(error, Exception):
-            self._state = "failed" if opened.fragile else "doubted"
-        elif opened.fragile:
+            self._state = "failed" if is_fragile else "doubted"
+        elif is_fragile:
             self._state = "cut"
+        return False
 
     def _forget(self) -> None:
         self._closed = True

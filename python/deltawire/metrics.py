@@ -19,8 +19,7 @@ from prometheus_client import REGISTRY, CollectorRegistry, Counter, Histogram
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Mapping
 
-    from deltawire._chat_reader import StreamTimings
-    from deltawire._native import ChatCompletion, CompletionUsage
+    from deltawire._native import ChatCompletion, CompletionUsage, StreamTimings
     from deltawire.verdict import StreamEnd
 
 __all__ = ["ObservedStream", "StreamMetrics"]

@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from functools import partial
 from inspect import iscoroutine, iscoroutinefunction
 from io import TextIOBase
+from types import AsyncGeneratorType
 from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar
 
 from deltawire import _readers as readers
@@ -32,10 +33,13 @@ if TYPE_CHECKING:
 
 _Chunks = TypeVar("_Chunks", covariant=True)
 
+# What can be no source but is easily taken for one.
+_MISTAKEN = (str, bytes, bytearray, memoryview, os.PathLike, TextIOBase)
+
 _ASYNC_METHODS = ("__aiter__", "aiter_bytes", "receive", "receive_some", "read")
 
 
-@dataclass(slots=True, frozen=True)
+@dataclass(slots=True)
 class Opened(Generic[_Chunks]):
     """A source as a stream reads it.
 
@@ -66,6 +70,8 @@ def check(source: Any) -> None:
     Raises:
         TypeError: `source` is the bytes themselves, text, a path or a file opened as text.
     """
+    if not isinstance(source, _MISTAKEN):
+        return
     if isinstance(source, str | bytes | bytearray | memoryview):
         body = "body.encode()" if isinstance(source, str) else "body"
         raise TypeError(
@@ -73,18 +79,16 @@ def check(source: Any) -> None:
         )
     if isinstance(source, os.PathLike):
         raise TypeError(f"{_name(source)} is no source: pass open(path, 'rb')")
-    if isinstance(source, TextIOBase):
-        raise TypeError(f"{_name(source)} is a text file: pass one opened in binary mode, open(path, 'rb')")
+    raise TypeError(f"{_name(source)} is a text file: pass one opened in binary mode, open(path, 'rb')")
 
 
 def is_closed(source: Any) -> bool:
     """Tell whether the source says of itself that it was closed. Many cannot tell, and count as open."""
     # The responses of requests and niquests cannot, but what they read from can.
-    return any(
-        getattr(each, flag, None) is True
-        for each in (source, getattr(source, "raw", None))
-        for flag in ("is_closed", "closed")
-    )
+    for each in (source, getattr(source, "raw", None)):
+        if getattr(each, "is_closed", None) is True or getattr(each, "closed", None) is True:
+            return True
+    return False
 
 
 def open_sync(source: Any) -> Opened[Iterator[Chunk]]:
@@ -124,6 +128,8 @@ def open_async(source: Any) -> Opened[AsyncIterator[Chunk]]:
     Raises:
         TypeError: the source comes from a blocking client, or is nothing that deltawire knows how to read.
     """
+    if type(source) is AsyncGeneratorType:  # known without asking, as many as there are
+        return Opened(source, (source.aclose,), fragile=True)
     chunks: Any
     fragile, polled = False, False
     if hasattr(source, "aiter_bytes"):  # httpx, httpx2
@@ -200,12 +206,14 @@ def _closers(source: Any, chunks: Any, names: tuple[str, ...]) -> tuple[Callable
     """Find how to close the iterator, then the source it came from; nothing if that was closed already."""
     if is_closed(source):
         return ()
-    # Of the two names the async one is the right one where an object has both.
-    found = (
-        next((method for name in names if (method := getattr(each, name, None))), None)
-        for each in ((source,) if chunks is source else (chunks, source))
-    )
-    return tuple(method for method in found if method is not None)
+    found = []
+    for each in (source,) if chunks is source else (chunks, source):
+        # Of the two names the async one is the right one where an object has both.
+        for name in names:
+            if method := getattr(each, name, None):
+                found.append(method)
+                break
+    return tuple(found)
 
 
 def _http(source: Any) -> tuple[int | None, str | None, bool]:

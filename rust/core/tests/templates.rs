@@ -163,28 +163,38 @@ fn delta() -> impl Strategy<Value = String> {
     })
 }
 
-/// A chunk, as a template with a hole for each thing that varies from chunk to chunk.
+/// What stands around the choices of a chunk, as a template with a hole for each thing that varies.
+const ENVELOPES: [&str; 10] = [
+    "{\"id\":\"c\",\"created\":C,\"obfuscation\":\"P\",\"usage\":{\"t\":U},\"choices\":[X]}",
+    "{\"id\":\"c\",\"model\":\"M\",\"created\":C,\"more\":M,\"choices\":[X]}",
+    "{\"id\":\"c\",\"model\":\"M\",\"created\":C,\"more\":M,\"choices\":[X],\"usage\":{\"t\":U}}",
+    "{\"id\":\"c\",\"model\":\"M\",\"usage\":{\"t\":U},\"choices\":[X],\"x_groq\":{\"usage\":{\"t\":C}}}",
+    "{\"id\":\"c\",\"model\":\"M\",\"x_groq\":{\"usage\":{\"t\":U}},\"choices\":[X]}",
+    "{\"id\":\"c\",\"model\":\"M\",\"created\":C,\"choices\":[X],\"model\":\"P\"}",
+    "{\"id\":\"P\",\"created\":C,\"p\":\"U\",\"obfuscation\":\"P\",\"usage\":{\"p\":1,\"t\":U},\"choices\":[X]}",
+    "{\"p\":U,\"p\":1,\"usage\":{\"d\":{\"c\":2,\"t\":U}},\"choices\":[X]}",
+    "{\"x\":{\"n\":U,\"m\":\"U\"},\"p\":U,\"usage\":{\"a\":[U]},\"choices\":[X]}",
+    "{\"type\":\"U\",\"choices\":[X],\"usage\":{\"d\":{\"c\":U},\"t\":U}}",
+];
+
+/// Chunks, several of a shape one after the other.
 fn chunks() -> impl Strategy<Value = Vec<String>> {
-    let varying = (0..3u8, 0..2u8, 0..2u8, prop::sample::select(&["null", "\"stop\"", "\"\""][..]), 0..12u8);
-    let usage = prop::sample::select(
-        &["{\"t\":U}", "{\"p\":1,\"t\":U}", "{\"d\":{\"c\":2,\"t\":U}}", "{\"a\":[U]}"][..],
-    );
-    let own = prop::sample::select(
-        &["", "\"p\":\"U\",", "\"p\":U,\"p\":1,", "\"x\":{\"n\":U,\"m\":\"U\"},\"p\":U,", "\"type\":\"U\","]
-            [..],
-    );
-    let shape = (delta(), usage, own, prop::collection::vec((varying, "[a-c]{0,2}"), 1..8));
+    let finish = prop::sample::select(&["null", "\"stop\"", "\"\""][..]);
+    let varying = (0..3u8, 0..2u8, 0..2u8, finish, 0..12u8, 0..2u8);
+    let envelope = prop::sample::select(&ENVELOPES[..]);
+    let shape = (envelope, delta(), prop::collection::vec((varying, "[a-c]{0,2}"), 1..8));
     prop::collection::vec(shape, 1..6).prop_map(|shapes| {
         let mut chunks = Vec::new();
-        for (delta, usage, own, repeats) in shapes {
-            for ((created, index, padding, finish, running), piece) in repeats {
-                let delta = delta.replace("\"a\"", &format!("\"{piece}\"")).replace("\"x\"", &format!("\"{piece}\""));
-                let varied = |text: &str| text.replace('U', &running.to_string());
-                let (usage, own) = (varied(usage), varied(own));
-                chunks.push(format!(
-                    "{{\"id\":\"{padding}\",\"created\":{created},{own}\"obfuscation\":\"{padding}\",\"usage\":{usage},\
-                     \"choices\":[{{\"index\":{index},\"delta\":{delta},\"finish_reason\":{finish}}}]}}"
-                ));
+        for (envelope, delta, varied) in shapes {
+            for ((created, index, padding, finish, usage, model), piece) in varied {
+                let piece = format!("\"{piece}\"");
+                let delta = delta.replace("\"a\"", &piece).replace("\"x\"", &piece);
+                let choice = format!("{{\"index\":{index},\"delta\":{delta},\"finish_reason\":{finish}}}");
+                let holes = [("C", created), ("P", padding), ("U", usage), ("M", model)]
+                    .map(|(hole, it)| (hole, it.to_string()));
+                let chunk =
+                    holes.into_iter().fold(envelope.to_owned(), |chunk, (hole, it)| chunk.replace(hole, &it));
+                chunks.push(chunk.replace('X', &choice));
             }
         }
         chunks
@@ -228,6 +238,68 @@ proptest! {
             }
         }
     }
+}
+
+/// Adds chunks with templates and without, which comes to the same.
+fn message_of(chunks: &[&str]) -> String {
+    let (mut with, mut without) = (reader(false, 1 << 20), reader(false, 1 << 20));
+    for chunk in chunks {
+        with.feed(format!("data: {chunk}\n\n").as_bytes()).unwrap();
+        without.add(chunk).unwrap();
+        assert_eq!(message(&with), message(&without), "{chunk}");
+    }
+    message(&with)
+}
+
+#[test]
+fn a_value_that_is_again_what_it_was_before_the_last_chunk_counts() {
+    let text = |model: &str| format!(r#"{{"model":"{model}","choices":[{{"delta":{{"content":"x"}}}}]}}"#);
+    let end =
+        |model: &str| format!(r#"{{"model":"{model}","choices":[{{"delta":{{}}}}],"usage":{{"t":1}}}}"#);
+    // The chunk of another shape begins like the template, but not like the chunk before it.
+    assert!(message_of(&[&text("a"), &text("b"), &end("a")]).contains(r#""model":"a""#));
+    assert!(message_of(&[&text("a"), &end("b"), &text("a"), &end("a")]).contains(r#""model":"a""#));
+    assert!(message_of(&[&text("a"), &text("b"), &text("a"), &end("b")]).contains(r#""model":"b""#));
+}
+
+#[test]
+fn usage_that_is_said_in_several_places_is_told_apart_in_each_chunk() {
+    let chunk = |rest: &str| format!(r#"{{"usage":{{"t":1}},"choices":[{{"delta":{{}}}}]{rest}}}"#);
+    assert!(
+        message_of(&[&chunk(""), &chunk(r#","x_groq":{"usage":{"t":2}}"#)]).contains(r#""usage":{"t":1}"#)
+    );
+}
+
+#[test]
+fn a_key_that_stands_twice_hides_no_value_of_the_next_chunk() {
+    let one = r#"{"model":"a","n":1,"model":"b"}"#;
+    assert!(message_of(&[one, r#"{"model":"a","n":2}"#]).contains(r#""model":"a""#));
+}
+
+#[test]
+fn an_empty_fragment_of_another_call_keeps_its_place() {
+    let chunk = r#"{"choices":[{"delta":{"tool_calls":[
+        {"function":{"arguments":"{"}},{"id":"b","function":{"arguments":""}}]}}]}"#
+        .replace('\n', "");
+    message_of(&[&chunk, &chunk, &chunk]);
+}
+
+#[test]
+fn fragments_that_repeat_the_id_are_those_of_one_call() {
+    let chunk = |index: u8, arguments: &str| {
+        format!(
+            r#"{{"choices":[{{"delta":{{"tool_calls":[{{"index":{index},"id":"call_{index}",
+            "function":{{"name":"","arguments":"{arguments}"}}}}]}}}}]}}"#
+        )
+        .replace('\n', "")
+    };
+    let chunks = [(0, "{"), (0, ""), (0, "}"), (1, "["), (1, "1"), (0, " "), (1, "]"), (1, "")];
+    let chunks = chunks.map(|(index, arguments)| chunk(index, arguments));
+    let message = message_of(&chunks.each_ref().map(String::as_str));
+    assert!(
+        message.contains(r#""arguments":"{} ""#) && message.contains(r#""arguments":"[1]""#),
+        "{message}"
+    );
 }
 
 fn chunk_of(created: u32, content: &str) -> String {

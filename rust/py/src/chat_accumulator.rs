@@ -14,6 +14,7 @@ use crate::chat_parser::Reading;
 use crate::class::CHUNK;
 use crate::completion::{ChatCompletion, Ids};
 use crate::errors;
+use crate::feeding::Found;
 use crate::object;
 use crate::observed;
 
@@ -59,13 +60,13 @@ impl ChatAccumulator {
 
     #[pyo3(signature = (data, /))]
     fn feed(slf: &Bound<'_, Self>, data: &Bound<'_, PyAny>) -> PyResult<()> {
-        Self::read(slf, data, false).map(drop)
+        Self::read(slf, borrow::chunk(data)?, false).map(drop)
     }
 
     /// `feed`, which gives the chunks too: what a stream of chunks needs, without reading anything twice.
     #[pyo3(signature = (data, /))]
     fn feed_chunks<'py>(slf: &Bound<'py, Self>, data: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyList>> {
-        Self::read(slf, data, true)?.reading.take(slf.py())
+        Self::read(slf, borrow::chunk(data)?, true)?.reading.take(slf.py())
     }
 
     #[pyo3(signature = (chunk, /))]
@@ -95,7 +96,7 @@ impl ChatAccumulator {
     }
 
     /// `close`, which gives the chunks too.
-    fn close_chunks<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyList>> {
+    pub fn close_chunks<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyList>> {
         Self::finish(slf, true)
     }
 
@@ -149,7 +150,7 @@ impl ChatAccumulator {
     }
 
     #[getter]
-    fn done(&self) -> bool {
+    pub fn done(&self) -> bool {
         self.core.chunks().data().is_done()
     }
 
@@ -159,22 +160,22 @@ impl ChatAccumulator {
     }
 
     #[getter]
-    fn bytes(&self) -> u64 {
+    pub fn bytes(&self) -> u64 {
         self.core.chunks().data().events().bytes()
     }
 
     #[getter]
-    fn events(&self) -> u64 {
+    pub fn events(&self) -> u64 {
         self.core.chunks().data().events().events()
     }
 
     #[getter]
-    fn comments(&self) -> u64 {
+    pub fn comments(&self) -> u64 {
         self.core.chunks().data().events().comments()
     }
 
     #[getter]
-    fn malformed(&self) -> u64 {
+    pub fn malformed(&self) -> u64 {
         self.core.chunks().malformed()
     }
 
@@ -188,12 +189,20 @@ impl ChatAccumulator {
 }
 
 impl ChatAccumulator {
-    fn read<'py>(
+    pub fn core(&self) -> &ChatReader {
+        &self.core
+    }
+
+    pub fn take_found<'py>(&mut self, py: Python<'py>) -> PyResult<Found<'py>> {
+        self.reading.take_found(py)
+    }
+
+    /// Adds up the next bytes. The chat chunks, if they are `wanted`, wait to be taken.
+    pub fn read<'py>(
         slf: &Bound<'py, Self>,
-        data: &Bound<'py, PyAny>,
+        chunk: Bound<'py, PyBytes>,
         wanted: bool,
     ) -> PyResult<PyRefMut<'py, Self>> {
-        let chunk = borrow::chunk(data)?;
         let mut held = borrow::exclusively(slf)?;
         if held.closed {
             return Err(borrow::closed());

@@ -12,6 +12,7 @@ use pyo3::types::{PyBytes, PyList};
 use crate::borrow;
 use crate::class::CHUNK;
 use crate::errors::{self, Refused};
+use crate::feeding::Found;
 use crate::json_parser::orjson_loads;
 use crate::make::Text;
 use crate::shape::Shapes;
@@ -204,6 +205,15 @@ impl Reading {
             self.found = Vec::new();
         }
         Ok(found)
+    }
+
+    /// The same, without a list where there is one.
+    pub fn take_found<'py>(&mut self, py: Python<'py>) -> PyResult<Found<'py>> {
+        match self.found.len() {
+            0 => Ok(Found::Nothing),
+            1 => Ok(self.found.pop().map_or(Found::Nothing, |one| Found::One(one.into_bound(py)))),
+            _ => self.take(py).map(Found::Many),
+        }
     }
 
     fn read_on(

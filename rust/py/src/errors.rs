@@ -5,7 +5,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList};
 
 /// At most so many bytes of what came are shown to whoever decides to look.
-const PREVIEW_BYTES: usize = 200;
+pub const PREVIEW_BYTES: usize = 200;
 
 /// A payload that `loads` refused.
 #[derive(Clone, Copy)]
@@ -49,6 +49,13 @@ pub fn limit_exceeded(py: Python<'_>, exceeded: LimitExceeded, values: &Bound<'_
         Ok(facts)
     };
     make(py, "LimitExceeded", facts())
+}
+
+/// Whether an exception of these two came with something that was complete before it.
+#[cold]
+pub fn has_values(py: Python<'_>, error: &PyErr) -> bool {
+    let values = error.value(py).getattr("values");
+    values.and_then(|values| values.len()).is_ok_and(|count| count > 0)
 }
 
 /// Makes an exception of `deltawire.errors`; should that fail, the failure is what is raised.

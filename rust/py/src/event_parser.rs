@@ -50,7 +50,7 @@ impl EventParser {
     }
 
     #[pyo3(signature = (data, /))]
-    fn feed<'py>(slf: &Bound<'py, Self>, data: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyList>> {
+    pub fn feed<'py>(slf: &Bound<'py, Self>, data: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyList>> {
         let chunk = borrow::chunk(data)?;
         let mut parser = borrow::exclusively(slf)?;
         if parser.closed {

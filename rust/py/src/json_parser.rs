@@ -77,7 +77,7 @@ impl JSONParser {
     }
 
     #[pyo3(signature = (data, /))]
-    fn feed<'py>(slf: &Bound<'py, Self>, data: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyList>> {
+    pub fn feed<'py>(slf: &Bound<'py, Self>, data: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyList>> {
         let chunk = borrow::chunk(data)?;
         let mut parser = borrow::exclusively(slf)?;
         if parser.closed {
@@ -108,7 +108,7 @@ impl JSONParser {
     }
 
     #[getter]
-    fn done(&self) -> bool {
+    pub fn done(&self) -> bool {
         self.core.data().is_done()
     }
 

@@ -8,12 +8,14 @@
 mod borrow;
 mod chat_accumulator;
 mod chat_parser;
+mod chat_reader;
 mod chat_relay;
 mod class;
 mod completion;
 mod errors;
 mod event;
 mod event_parser;
+mod feeding;
 mod json_parser;
 mod make;
 mod object;
@@ -22,9 +24,12 @@ mod partial;
 mod raw;
 mod shape;
 mod text;
+mod timings;
 mod translation;
 
 use pyo3::prelude::*;
+
+use chat_reader::ChatReader;
 
 /// The Rust half of deltawire: push parsers, which take bytes and do no input or output of their own.
 #[pymodule(gil_used = true)]
@@ -43,14 +48,17 @@ mod _native {
     use super::event_parser::EventParser;
     #[pymodule_export]
     use super::json_parser::JSONParser;
-    use super::{Bound, PyAnyMethods, PyModule, PyModuleMethods, PyResult, class, raw};
+    #[pymodule_export]
+    use super::timings::StreamTimings;
+    use super::{Bound, ChatReader, PyAnyMethods, PyModule, PyModuleMethods, PyResult, class, raw};
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
         for class in class::ALL {
             module.add(class.short_name(), class.get(module.py())?)?;
         }
-        module.setattr("_Items", raw::items_class(module.py())?)?;
+        module.setattr("_ChatReader", module.py().get_type::<ChatReader>())?;
+        module.setattr("_Items", raw::items::items_class(module.py())?)?;
         module.add("__version__", env!("CARGO_PKG_VERSION"))
     }
 }

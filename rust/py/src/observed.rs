@@ -4,6 +4,7 @@ use deltawire_core::chat::ProviderError;
 use deltawire_core::json::Document;
 use deltawire_core::stream::{ChatReader, StreamEnd};
 use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyList};
 
 use crate::class::{TOOL_CALL, USAGE};
@@ -44,6 +45,7 @@ pub fn finished_tool_calls<'py>(
 
 /// The verdict, as `StreamEnd`; None before the end.
 pub fn end<'py>(py: Python<'py>, reader: &ChatReader) -> PyResult<Option<Bound<'py, PyAny>>> {
+    static STREAM_END: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
     let name = match reader.end() {
         None => return Ok(None),
         Some(StreamEnd::Error) => "ERROR",
@@ -53,7 +55,7 @@ pub fn end<'py>(py: Python<'py>, reader: &ChatReader) -> PyResult<Option<Bound<'
         Some(StreamEnd::Empty) => "EMPTY",
         Some(StreamEnd::Finished) => "FINISHED",
     };
-    py.import("deltawire.verdict")?.getattr("StreamEnd")?.getattr(name).map(Some)
+    STREAM_END.import(py, "deltawire.verdict", "StreamEnd")?.getattr(name).map(Some)
 }
 
 /// The error that the provider reported, as `ProviderError`.

@@ -13,7 +13,7 @@
 use crate::chat::choice::Fields;
 use crate::chat::plan::{Change, Growth, Plan, Replaced};
 use crate::chat::{Choice, Extras, ProviderError};
-use crate::json::{Alike, Kind, Value};
+use crate::json::{Alike, Kind, Shared, Value};
 
 /// What an accumulator may hold.
 #[derive(Clone, Copy, Debug)]
@@ -67,6 +67,8 @@ pub struct Accumulator {
     /// What the chunk that was added in full last has made grow, and its padding.
     pub(super) growth: Growth,
     pub(super) padding: Option<usize>,
+    /// The template that the last chunk was of, by its number, if that is known.
+    template: Option<u32>,
     /// For chunks like that one.
     plan: Option<Plan>,
 }
@@ -92,6 +94,7 @@ impl Accumulator {
             size: 0,
             growth: Growth::default(),
             padding: None,
+            template: None,
             plan: None,
         }
     }
@@ -109,11 +112,31 @@ impl Accumulator {
     ///
     /// The message went over a limit. What came before is kept.
     pub fn add(&mut self, event: &str, chunk: Value<'_>) -> Result<(), OverLimit> {
-        (self.growth, self.padding, self.plan) = (Growth::Nothing, None, None);
+        self.add_from(event, chunk, 0)
+    }
+
+    /// The same for a chunk of which it is known how far it is the same as every chunk of a template.
+    ///
+    /// # Errors
+    ///
+    /// As for `add`.
+    pub fn add_sharing(&mut self, chunk: Value<'_>, shared: Option<Shared>) -> Result<(), OverLimit> {
+        let shared = shared.filter(|shared| self.template == Some(shared.template));
+        self.add_from("", chunk, shared.map_or(0, |shared| shared.len))
+    }
+
+    /// Takes a chunk that has its first `same` bytes in common with the one right before it.
+    fn add_from(&mut self, event: &str, chunk: Value<'_>, same: usize) -> Result<(), OverLimit> {
+        (self.growth, self.padding, self.template, self.plan) = (Growth::Nothing, None, None, None);
         let (mut choices, mut usage, mut groq_usage) = (None, None, None);
         // Looking for an error takes a second pass, so only where there may be one.
         let mut suspicious = event == "error" || chunk.kind() == Kind::Array;
         for (key, value) in chunk.members() {
+            // A field that says what it said a chunk ago changes nothing: of each the first or the last value counts,
+            // and an error would have been found. What may be said in several places has to be told apart again.
+            if value.end() < same && !matches!(key, "choices" | "usage" | "x_groq") {
+                continue;
+            }
             match key {
                 "object" => suspicious |= value.raw() == r#""error""#,
                 "error" => suspicious |= value.is_truthy(),
@@ -190,9 +213,10 @@ impl Accumulator {
         Some(check("max_message_size", self.size.unsigned_abs(), self.limits.max_message_size))
     }
 
-    /// Plans for chunks like the one that has just been added in full. It is of this template; `alike` tells what it
+    /// Plans for what comes behind the chunk that has just been added in full. It is of this template; `alike` tells what it
     /// has in the gaps, unless it is the template's own text.
     pub fn plan(&mut self, chunk: Value<'_>, template: u32, alike: Option<&Alike<'_>>) {
+        self.template = Some(template);
         self.plan = Plan::of(self, chunk, template, alike);
     }
 

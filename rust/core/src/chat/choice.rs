@@ -302,7 +302,18 @@ impl Choice {
 }
 
 fn push(held: &mut Option<String>, text: Option<Cow<'_, str>>) -> isize {
-    let Some(text) = text else { return 0 };
-    held.get_or_insert_default().push_str(&text);
-    text.len().cast_signed()
+    text.map_or(0, |text| append(held.get_or_insert_default(), &text))
+}
+
+/// The room for the first words of a text.
+const FIRST_ROOM: usize = 64;
+
+/// Appends to a text that comes in small pieces; returns how many more bytes are held.
+#[inline]
+pub(super) fn append(held: &mut String, piece: &str) -> isize {
+    if held.capacity() == 0 && !piece.is_empty() {
+        held.reserve(FIRST_ROOM);
+    }
+    held.push_str(piece);
+    piece.len().cast_signed()
 }

@@ -13,6 +13,7 @@ mod body;
 mod choice;
 mod error;
 mod extras;
+mod places;
 mod plan;
 mod reasoning;
 mod tool_calls;

@@ -16,6 +16,9 @@
 //! [`ToolCalls`](crate::chat::ToolCalls) a fragment goes where the one before it with the same id, index and name
 //! went; but where a name stands beside whole arguments, it may begin a new call, and the plan does not hold.
 
+use std::borrow::Cow;
+
+use crate::chat::choice::append;
 use crate::chat::{Accumulator, Choice};
 use crate::json::{Alike, Value};
 
@@ -25,7 +28,7 @@ pub(super) enum Growth {
     /// Nothing.
     #[default]
     Nothing,
-    /// This text, and if anything else, then by empty texts.
+    /// This text. If there are others, they are empty.
     Text(Grown),
     /// More than one text, or what is no text.
     Other,
@@ -36,7 +39,8 @@ pub(super) enum Growth {
 pub(super) struct Grown {
     /// The text's place among the values of the chunk.
     node: usize,
-    is_empty: bool,
+    /// It is empty, and would be the other one that is.
+    gives_way: bool,
     target: Target,
     /// The choice, as a place in the accumulator's list.
     choice: usize,
@@ -73,11 +77,21 @@ impl Growth {
     /// Notes a text.
     pub(super) fn text(&mut self, text: Value<'_>, target: Target) {
         let is_empty = text.raw().len() == 2;
-        let grown = Grown { node: text.node_number(), is_empty, target, choice: 0 };
+        if !(is_empty && matches!(self, Self::Text(_))) {
+            self.grow(Grown { node: text.node_number(), gives_way: is_empty, target, choice: 0 });
+        }
+    }
+
+    /// Notes a fragment of a call. Also an empty one does something: it may come too late, or change which call the
+    /// next one goes to.
+    pub(super) fn fragment(&mut self, arguments: Value<'_>, call: usize, named: bool) {
+        let target = Target::Arguments(call, named);
+        self.grow(Grown { node: arguments.node_number(), gives_way: false, target, choice: 0 });
+    }
+
+    fn grow(&mut self, grown: Grown) {
         *self = match *self {
-            Self::Nothing => Self::Text(grown),
-            Self::Text(_) if is_empty => return,
-            Self::Text(Grown { is_empty: true, .. }) => Self::Text(grown),
+            Self::Nothing | Self::Text(Grown { gives_way: true, .. }) => Self::Text(grown),
             _ => Self::Other,
         };
     }
@@ -96,6 +110,9 @@ impl Growth {
     }
 }
 
+/// What has to stand in a gap; None where that does not matter.
+type Needed = Option<Box<[u8]>>;
+
 /// Where the text of a chunk goes.
 #[derive(Clone, Debug)]
 pub(super) struct Plan {
@@ -104,8 +121,8 @@ pub(super) struct Plan {
     text: Grown,
     /// A value that may change and is nowhere kept.
     padding: Option<usize>,
-    /// What has to stand in other gaps, by their values; None where that does not matter.
-    others: Box<[(usize, Option<Box<[u8]>>)]>,
+    /// What has to stand in other gaps, by their values.
+    others: Box<[(usize, Needed)]>,
     /// The fields that each chunk replaces, by their values.
     pub replaced: Box<[(Replaced, usize)]>,
 }
@@ -154,35 +171,38 @@ impl Plan {
         if alike.fit().template != self.template {
             return None;
         }
-        let mut text = None;
-        for (gap, changing) in alike.gaps().enumerate() {
-            if changing == node {
-                text = Some(gap);
-            } else if Some(changing) != self.padding {
-                let same = match self.others.iter().find(|(other, _)| *other == changing) {
-                    Some((_, None)) => continue,
-                    Some((_, Some(same))) => same,
-                    // What has become a gap since then was what the template has.
-                    None => alike.template_raw(gap),
-                };
-                if alike.raw(gap) != same {
-                    return None;
-                }
-            }
-        }
-        let text = match text {
-            Some(gap) => alike.string(gap)?,
-            None => alike.fixed_string(node)?,
-        };
+        let text = if alike.is_only_gap(node) { alike.string(0)? } else { self.find(alike)? };
         let choice = &mut choices.get_mut(choice)?.1;
         Some(match target {
-            Target::Content => {
-                choice.content.get_or_insert_default().push_str(&text);
-                text.len().cast_signed()
-            }
+            Target::Content => append(choice.content.get_or_insert_default(), &text),
             Target::Reasoning if text.is_empty() => 0,
             Target::Reasoning => choice.reasoning.push(&text),
             Target::Arguments(call, named) => choice.tool_calls.add_arguments(call, named, &text)?,
         })
+    }
+
+    /// The text of a chunk that differs elsewhere too, or nowhere.
+    #[inline(never)]
+    fn find<'a>(&self, alike: &Alike<'a>) -> Option<Cow<'a, str>> {
+        let mut text = None;
+        for (gap, node) in alike.gaps().enumerate() {
+            if node == self.text.node {
+                text = Some(gap);
+            } else if Some(node) != self.padding {
+                let needed = match self.others.iter().find(|(other, _)| *other == node) {
+                    Some((_, None)) => continue,
+                    Some((_, Some(needed))) => needed,
+                    // What has become a gap since then was what the template has.
+                    None => alike.template_raw(gap),
+                };
+                if alike.raw(gap) != needed {
+                    return None;
+                }
+            }
+        }
+        match text {
+            Some(gap) => alike.string(gap),
+            None => alike.fixed_string(self.text.node),
+        }
     }
 }

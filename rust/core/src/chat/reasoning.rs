@@ -7,9 +7,9 @@
 //! Details with one type and index are one block. Of its fields, `text` and `summary` grow by each fragment;
 //! of the others the last value that is not null counts, so a signature that comes alone at the end is kept.
 
-use std::collections::HashMap;
-
 use crate::chat::Extras;
+use crate::chat::choice::append;
+use crate::chat::places::Places;
 use crate::chat::plan::{Growth, Target};
 use crate::json::{Kind, Value};
 
@@ -34,14 +34,13 @@ pub struct Reasoning {
     /// The blocks so far, in the order in which they first came.
     pub details: Vec<Detail>,
     /// The place of a block by its type and index.
-    places: HashMap<(Box<str>, Option<u64>), usize>,
+    places: Places<(Box<str>, Option<u64>)>,
 }
 
 impl Reasoning {
     /// Appends plain text; returns how many more bytes are held.
     pub fn push(&mut self, text: &str) -> isize {
-        self.text.get_or_insert_default().push_str(text);
-        text.len().cast_signed()
+        append(self.text.get_or_insert_default(), text)
     }
 
     /// Takes the three fields of a delta, and notes what they make grow; returns how many more bytes are held.
@@ -84,10 +83,7 @@ impl Reasoning {
         let newest = self.details.last().filter(|block| *block.kind == *kind && block.index == index);
         let at = match newest {
             Some(_) => self.details.len() - 1,
-            None => *self.places.entry(((*kind).into(), index)).or_insert_with(|| {
-                self.details.push(Detail { kind: (*kind).into(), index, ..Detail::default() });
-                self.details.len() - 1
-            }),
+            None => self.place(&kind, index),
         };
         let block = &mut self.details[at];
         for (key, value) in fragment.members() {
@@ -109,5 +105,17 @@ impl Reasoning {
             more += self.push(&texts);
         }
         more
+    }
+
+    /// The block of a type and index, made new if need be.
+    fn place(&mut self, kind: &str, index: Option<u64>) -> usize {
+        let key = (kind.into(), index);
+        if let Some(at) = self.places.get(&key) {
+            return at;
+        }
+        let at = self.details.len();
+        self.details.push(Detail { kind: kind.into(), index, ..Detail::default() });
+        self.places.set(key, at);
+        at
     }
 }

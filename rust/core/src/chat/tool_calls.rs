@@ -21,10 +21,10 @@
 //!
 //! Indices and ids are keys, never positions: a fragment costs the same at index 0 and at four billion.
 
-use std::collections::HashMap;
-
 use crate::chat::Extras;
-use crate::chat::plan::{Growth, Target};
+use crate::chat::choice::append;
+use crate::chat::places::Places;
+use crate::chat::plan::Growth;
 use crate::json::{Completeness, Document, Kind, Value, compact};
 
 /// Something about a call that had to be put right.
@@ -174,6 +174,7 @@ struct Fragment<'d> {
     index: Option<u64>,
     name: Option<std::borrow::Cow<'d, str>>,
     arguments: Option<Value<'d>>,
+    /// It names a function, and the arguments may be the beginning of a value.
     starts_value: bool,
 }
 
@@ -197,9 +198,9 @@ fn starts_value(text: &str) -> bool {
 pub struct ToolCalls {
     calls: Vec<ToolCall>,
     /// The newest call at an index.
-    by_index: HashMap<u64, usize>,
+    by_index: Places<u64>,
     /// The call that first came under an id, as its own or as a later one.
-    by_id: HashMap<Box<str>, usize>,
+    by_id: Places<Box<str>>,
     /// How many calls have been looked at for an id.
     with_ids: usize,
 }
@@ -218,7 +219,7 @@ impl ToolCalls {
         for fragment in fragments {
             let added = self.add_fragment(fragment);
             match added.text {
-                Some((text, named)) => growth.text(text, Target::Arguments(added.call, named)),
+                Some((arguments, named)) => growth.fragment(arguments, added.call, named),
                 None => growth.other(),
             }
             more += added.more;
@@ -307,10 +308,11 @@ impl ToolCalls {
                 }
             }
         }
-        let starts_value = arguments.is_some_and(|value| match value.kind() {
-            Kind::String => value.as_str().is_some_and(|text| starts_value(&text)),
-            _ => true,
-        });
+        let starts_value = name.is_some()
+            && arguments.is_some_and(|value| match value.kind() {
+                Kind::String => value.as_str().is_some_and(|text| starts_value(&text)),
+                _ => true,
+            });
         let fragment = Fragment { id, index, name, arguments, starts_value };
         let ids = self.by_id.len();
         let at = self.place(&fragment);
@@ -354,12 +356,12 @@ impl ToolCalls {
     fn place(&mut self, fragment: &Fragment<'_>) -> usize {
         let Fragment { index, starts_value, .. } = *fragment;
         let named = fragment.name.is_some();
-        let there = index.and_then(|index| self.by_index.get(&index).copied());
-        let begins_anew = |call: &ToolCall| named && starts_value && call.whole.is_whole();
+        let there = index.and_then(|index| self.by_index.get(&index));
+        let begins_anew = |call: &ToolCall| starts_value && call.whole.is_whole();
 
         if let Some(id) = fragment.id.as_deref() {
             let here = there.filter(|&at| self.calls[at].has_id(id));
-            if let Some(at) = here.or_else(|| self.by_id.get(id).copied()) {
+            if let Some(at) = here.or_else(|| self.by_id.get(id)) {
                 let call = &self.calls[at];
                 let elsewhere = index.is_some() && call.index.is_some() && index != call.index;
                 return if (elsewhere && named) || (!elsewhere && begins_anew(call)) {
@@ -376,7 +378,7 @@ impl ToolCalls {
                     } else {
                         call.id = Some(id.into());
                     }
-                    self.by_id.insert(id.into(), at);
+                    self.by_id.set(id.into(), at);
                     at
                 }
                 _ => self.open(fragment),
@@ -416,16 +418,18 @@ impl ToolCalls {
         let mut call = ToolCall { ordinal: at, index: fragment.index, ..ToolCall::default() };
         if let Some(id) = fragment.id.as_deref() {
             // An id that another call has stays that call's: this one gets its own at the end.
-            if *self.by_id.entry(id.into()).or_insert(at) == at {
+            if self.by_id.get(id).is_none() {
+                self.by_id.set(id.into(), at);
                 call.id = Some(id.into());
             } else {
                 call.shared_id = Some(id.into());
             }
         }
-        if let Some(index) = fragment.index
-            && self.by_index.insert(index, at).is_some()
-        {
-            call.repairs.add(Repair::IndexShared);
+        if let Some(index) = fragment.index {
+            if self.by_index.get(&index).is_some() {
+                call.repairs.add(Repair::IndexShared);
+            }
+            self.by_index.set(index, at);
         }
         // Most messages have few calls, and a call is large: no room for many at once.
         self.calls.reserve_exact(if at < self.calls.capacity() { 0 } else { 1 + at / 2 });
@@ -474,7 +478,7 @@ impl ToolCall {
             self.repairs.add(Repair::ArgumentsRepeated);
             return 0;
         }
-        self.arguments.push_str(text);
+        append(&mut self.arguments, text);
         self.placeholder = !is_text && self.arguments == "{}";
         if !self.custom {
             // Free text is never whole.

@@ -94,25 +94,36 @@ impl Document {
         self.fill(text)
     }
 
-    /// Reads a text that has its first `shared` bytes in common with the one whose values were unpacked.
+    /// Reads a text by what it has in common with `before`, which was read last, without an error.
+    ///
+    /// # Errors
+    ///
+    /// As for [`read`](Self::read).
+    pub(crate) fn read_after(&mut self, before: &str, text: &str) -> Result<(), Invalid> {
+        if self.has_escaped_keys {
+            return self.read(text);
+        }
+        self.read_on(text, scan::common_prefix(before.as_bytes(), text.as_bytes()))
+    }
+
+    /// Reads a text that has its first `shared` bytes in common with the one whose values it holds, of
+    /// which no key has an escape.
     pub(super) fn read_on(&mut self, text: &str, shared: usize) -> Result<(), Invalid> {
         let begun = self.nodes.partition_point(|node| (node.value.start as usize) < shared);
         let Some(from) = begun.checked_sub(1).filter(|&from| from > 0) else { return self.read(text) };
         self.open.clear();
         let mut number = 0;
         while number < from {
-            let next = self.nodes[number].next as usize;
-            if next > from {
-                let (mut keys, mut part) = (0, number + 1);
-                while part < from {
-                    keys |= bit(&text.as_bytes()[self.nodes[part].key.range()]);
-                    part = self.nodes[part].next as usize;
-                }
-                let is_object = text.as_bytes()[self.nodes[number].value.start as usize] == b'{';
-                self.open.push(Open { node: position(number), is_object, keys });
+            let node = self.nodes[number];
+            if let Some(object) = self.open.last_mut().filter(|container| container.is_object) {
+                object.keys |= bit(text.as_bytes(), node.key);
+            }
+            if node.next as usize > from {
+                let is_object = text.as_bytes()[node.value.start as usize] == b'{';
+                self.open.push(Open { node: position(number), is_object, keys: 0 });
                 number += 1;
             } else {
-                number = next;
+                number = node.next as usize;
             }
         }
         // That the old text had escapes is taken for the new one's as well; it is hardly ever asked.
@@ -212,33 +223,32 @@ impl Document {
         // The innermost container stands beside the stack.
         let mut inside = self.open.pop();
         loop {
-            let mut start = scan::space(text, at);
             let mut key = Span::default();
             if let Some(object) = inside.as_mut().filter(|container| container.is_object) {
-                let (colon, escaped);
-                (key, colon, escaped) = scan_key(text, start)?;
-                start = scan::space(text, colon + 1);
-                let bit = bit(&text[key.range()]);
-                self.has_escapes |= escaped;
-                self.has_escaped_keys |= escaped;
-                self.suspicious |=
-                    escaped || (object.keys & bit != 0 && self.may_have(text, object.node, key));
+                let escaped;
+                (key, at, escaped) = scan_key(text, at)?;
+                let bit = bit(text, key);
+                if escaped || object.keys & bit != 0 {
+                    self.note_key(text, object.node, key, escaped);
+                }
                 object.keys |= bit;
             }
             let number = self.nodes.len();
-            let mut end = match *text.get(start).ok_or(Invalid)? {
+            let (start, first) = scan::token(text, at)?;
+            let mut end = match first {
                 b'"' => {
                     let (close, escaped) = scan::string(text, start + 1)?;
                     self.has_escapes |= escaped;
                     close + 1
                 }
-                first @ (b'{' | b'[') => {
+                b'{' | b'[' => {
                     if self.open.len() + usize::from(inside.is_some()) == MAX_DEPTH {
                         return Err(Invalid);
                     }
-                    at = scan::space(text, start + 1);
-                    if text.get(at) == Some(&(first + 2)) {
-                        at + 1
+                    at = start + 1;
+                    let (within, next) = scan::token(text, at)?;
+                    if next == first + 2 {
+                        within + 1
                     } else {
                         self.nodes.push(Node::new(key, start, start, 0));
                         let container = Open { node: position(number), is_object: first == b'{', keys: 0 };
@@ -254,27 +264,33 @@ impl Document {
             self.nodes.push(Node::new(key, start, end, number + 1));
             // Out of the containers that end here, up to the next value.
             loop {
-                let next = scan::space(text, end);
                 let Some(container) = inside else {
-                    return if next == text.len() { Ok(()) } else { Err(Invalid) };
+                    return if scan::space(text, end) == text.len() { Ok(()) } else { Err(Invalid) };
                 };
-                match text.get(next) {
-                    Some(b',') => {
-                        at = next + 1;
-                        break;
-                    }
-                    Some(&close) if close == container.closing() => {
-                        end = next + 1;
-                        let count = self.nodes.len();
-                        let node = &mut self.nodes[container.node as usize];
-                        node.value.end = position(end);
-                        node.next = position(count);
-                        inside = self.open.pop();
-                    }
-                    _ => return Err(Invalid),
+                let (next, byte) = scan::token(text, end)?;
+                if byte == b',' {
+                    at = next + 1;
+                    break;
                 }
+                if byte != container.closing() {
+                    return Err(Invalid);
+                }
+                end = next + 1;
+                let count = self.nodes.len();
+                let node = &mut self.nodes[container.node as usize];
+                node.value.end = position(end);
+                node.next = position(count);
+                inside = self.open.pop();
             }
         }
+    }
+
+    /// Takes note of a key that has an escape, or the bit of another one.
+    #[cold]
+    fn note_key(&mut self, text: &[u8], object: u32, key: Span, escaped: bool) {
+        self.has_escapes |= escaped;
+        self.has_escaped_keys |= escaped;
+        self.suspicious |= escaped || self.may_have(text, object, key);
     }
 
     #[cold]
@@ -292,7 +308,6 @@ impl Document {
     }
 
     /// Whether an object that has not ended yet may have this key already.
-    #[cold]
     fn may_have(&self, text: &[u8], object: u32, key: Span) -> bool {
         let mut member = object as usize + 1;
         for _ in 0..COMPARED {
@@ -306,18 +321,13 @@ impl Document {
     }
 }
 
-/// Reads the key at a place: the key, its colon, and whether it has an escape.
+/// Reads the key at or behind a place: the key, the place behind its colon, and whether it has an escape.
 #[inline]
 fn scan_key(text: &[u8], at: usize) -> Result<(Span, usize, bool), Invalid> {
-    if text.get(at) != Some(&b'"') {
-        return Err(Invalid);
-    }
-    let (close, escaped) = scan::string(text, at + 1)?;
-    let colon = scan::space(text, close + 1);
-    if text.get(colon) != Some(&b':') {
-        return Err(Invalid);
-    }
-    Ok((Span { start: position(at + 1), end: position(close) }, colon, escaped))
+    let (quote, b'"') = scan::token(text, at)? else { return Err(Invalid) };
+    let (close, escaped) = scan::string(text, quote + 1)?;
+    let (colon, b':') = scan::token(text, close + 1)? else { return Err(Invalid) };
+    Ok((Span { start: position(quote + 1), end: position(close) }, colon + 1, escaped))
 }
 
 /// The values of a text, kept for long.
@@ -397,10 +407,12 @@ impl Node {
 }
 
 /// One of 64 bits for a key.
-fn bit(key: &[u8]) -> u64 {
-    let ends =
-        key.first().zip(key.last()).map_or(0, |(&first, &last)| usize::from(first) * 7 + usize::from(last));
-    1 << ((key.len() * 13 + ends) % 64)
+#[inline]
+fn bit(text: &[u8], key: Span) -> u64 {
+    // Of an empty key, both are quotes.
+    let byte = |at: u32| text.get(at as usize).map_or(0, |&byte| u32::from(byte));
+    let hash = (key.end - key.start) * 13 + byte(key.start) * 7 + byte(key.end - 1);
+    1 << (hash % 64)
 }
 
 /// `read` has made sure that every position fits.

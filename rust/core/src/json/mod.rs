@@ -11,5 +11,5 @@ mod value;
 
 pub use complete::Completeness;
 pub use document::{Document, Invalid};
-pub use template::{Alike, Fit, MAX_TEMPLATES, Read, Reader, Scalar};
+pub use template::{Alike, Fit, MAX_TEMPLATES, Read, Reader, Scalar, Shared};
 pub use value::{Kind, Members, Value, compact};

@@ -7,6 +7,8 @@
 //! The texts need not be valid UTF-8 here: bytes beyond ASCII are passed over, and are for the caller to judge.
 //! Beyond the grammar, orjson's rules hold: an escape is no lone surrogate, a number is within a double.
 
+use memchr::memchr;
+
 use super::document::Invalid;
 
 const LOW: u64 = 0x0101_0101_0101_0101;
@@ -19,6 +21,18 @@ pub(super) fn space(text: &[u8], at: usize) -> usize {
     match text.get(at) {
         Some(0..=b' ') => more_space(text, at),
         _ => at,
+    }
+}
+
+/// The first byte at or behind a place that is no white space, and where it stands.
+#[inline]
+pub(super) fn token(text: &[u8], at: usize) -> Result<(usize, u8), Invalid> {
+    match text.get(at) {
+        Some(&byte) if byte > b' ' => Ok((at, byte)),
+        _ => {
+            let at = more_space(text, at);
+            text.get(at).map(|&byte| (at, byte)).ok_or(Invalid)
+        }
     }
 }
 
@@ -146,39 +160,34 @@ pub(super) fn literal(text: &[u8], at: usize) -> Result<usize, Invalid> {
 /// Decodes the escapes of what stands between the quotes of a valid string.
 pub(super) fn unescape(text: &str) -> String {
     let mut decoded = String::with_capacity(text.len());
-    let mut pieces = text.split('\\');
-    decoded.push_str(pieces.next().unwrap_or_default());
+    let mut rest = text;
     // A UTF-16 unit that waits for its second half.
     let mut high = None;
-    while let Some(piece) = pieces.next() {
-        let (escape, rest) = match piece.as_bytes().first() {
-            // Two backslashes: what stands behind the second is text.
-            None => ('\\', pieces.next().unwrap_or_default()),
-            Some(b'u') => {
-                let unit = unit(piece.as_bytes(), 1).unwrap_or_default();
+    while let Some((before, behind)) = memchr(b'\\', rest.as_bytes()).and_then(|at| rest.split_at_checked(at))
+    {
+        decoded.push_str(before);
+        let letter = behind.as_bytes().get(1).copied().unwrap_or_default();
+        rest = behind.get(2..).unwrap_or_default();
+        decoded.push(match letter {
+            b'b' => '\u{8}',
+            b'f' => '\u{c}',
+            b'n' => '\n',
+            b'r' => '\r',
+            b't' => '\t',
+            b'u' => {
+                let unit = unit(rest.as_bytes(), 0).unwrap_or_default();
+                rest = rest.get(4..).unwrap_or_default();
                 if (0xD800..0xDC00).contains(&unit) {
                     high = Some(unit);
                     continue;
                 }
                 let units = high.take().into_iter().chain([unit]);
-                let decoded = char::decode_utf16(units).next().and_then(Result::ok);
-                (decoded.unwrap_or(char::REPLACEMENT_CHARACTER), &piece[5..])
+                char::decode_utf16(units).next().and_then(Result::ok).unwrap_or(char::REPLACEMENT_CHARACTER)
             }
-            Some(&letter) => {
-                let decoded = match letter {
-                    b'b' => '\u{8}',
-                    b'f' => '\u{c}',
-                    b'n' => '\n',
-                    b'r' => '\r',
-                    b't' => '\t',
-                    same => char::from(same),
-                };
-                (decoded, &piece[1..])
-            }
-        };
-        decoded.push(escape);
-        decoded.push_str(rest);
+            same => char::from(same),
+        });
     }
+    decoded.push_str(rest);
     decoded
 }
 

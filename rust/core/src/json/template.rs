@@ -80,6 +80,15 @@ pub struct Fit {
     pub len: usize,
 }
 
+/// How far a text is the same as every text of a template.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shared {
+    /// The number of the template.
+    pub template: u32,
+    /// So many bytes, from the beginning.
+    pub len: usize,
+}
+
 /// How a text was read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Read {
@@ -102,6 +111,8 @@ pub struct Reader {
     serial: u32,
     /// Texts that are no templates, and those that fit one, once they are asked for.
     document: Document,
+    /// How far the text that was parsed last is the same as those of a template.
+    shared: Option<Shared>,
     /// A text that fitted no template, until another one is like it.
     candidate: String,
 }
@@ -112,10 +123,17 @@ impl Reader {
     #[inline]
     pub fn fit(&mut self, bytes: &[u8]) -> Option<Fit> {
         let last = self.last?;
-        if let Some(len) = self.templates[last].fit(bytes, &mut self.filled) {
-            return Some(self.fitted(last, len));
+        match self.templates.get(last)?.fit(bytes, &mut self.filled) {
+            Some(len) => Some(self.fitted(last, len)),
+            None => self.fit_another(bytes),
         }
-        (0..self.templates.len()).filter(|&slot| slot != last).find_map(|slot| {
+    }
+
+    /// The same with the templates that were not used last.
+    #[inline(never)]
+    fn fit_another(&mut self, bytes: &[u8]) -> Option<Fit> {
+        let last = self.last;
+        (0..self.templates.len()).filter(|&slot| Some(slot) != last).find_map(|slot| {
             let len = self.templates[slot].fit(bytes, &mut self.filled)?;
             Some(self.fitted(slot, len))
         })
@@ -189,6 +207,13 @@ impl Reader {
         Some(self.templates[slot].number)
     }
 
+    /// How far the text that was parsed last is the same as every text of the template before it. None where there is
+    /// no template, or a key stands twice.
+    #[must_use]
+    pub fn shared(&self) -> Option<Shared> {
+        self.shared
+    }
+
     /// Makes a document of the text that fits.
     pub fn expand(&mut self, fit: Fit) {
         self.unpack(fit);
@@ -221,6 +246,7 @@ impl Reader {
     /// Parses a text that fits no template, and makes it one if it may be.
     fn parse(&mut self, text: &str) -> Result<(), Invalid> {
         self.is_template = false;
+        self.shared = None;
         if self.document.capacity() > KEPT_CAPACITY {
             self.document.shrink();
         }
@@ -231,7 +257,13 @@ impl Reader {
             Some(like) => {
                 let shared = common_prefix(like.text.as_bytes(), text.as_bytes());
                 self.document.unpack(&like.values);
+                let had_duplicates = self.document.has_duplicates;
                 self.document.read_on(text, shared)?;
+                if !(had_duplicates || self.document.has_duplicates) {
+                    // What is in a gap may have been another text since.
+                    let len = like.gaps.first().map_or(shared, |gap| shared.min(gap.start as usize));
+                    self.shared = Some(Shared { template: like.number, len });
+                }
             }
             None => self.document.read(text)?,
         }
@@ -282,6 +314,7 @@ impl Reader {
         Some(self.fitted(slot, text.len()))
     }
 
+    #[inline]
     fn fitted(&mut self, slot: usize, len: usize) -> Fit {
         self.last = Some(slot);
         self.is_template = true;
@@ -405,6 +438,13 @@ impl<'a> Alike<'a> {
     #[must_use]
     pub fn gaps(&self) -> impl ExactSizeIterator<Item = usize> + use<'a> {
         self.template.gaps.iter().map(|gap| gap.node as usize)
+    }
+
+    /// Whether a value changes and no other one does.
+    #[inline]
+    #[must_use]
+    pub fn is_only_gap(&self, node: usize) -> bool {
+        matches!(*self.template.gaps, [gap] if gap.node as usize == node)
     }
 
     /// The text of a string in a gap, decoded. The gap is given by its place among the gaps.

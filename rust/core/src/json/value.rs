@@ -26,6 +26,7 @@ pub enum Kind {
 }
 
 impl Kind {
+    #[inline]
     pub(super) fn of(first: u8) -> Self {
         match first {
             b'n' => Self::Null,
@@ -143,6 +144,7 @@ impl<'d> Value<'d> {
     }
 
     /// What kind of value it is: its first byte tells.
+    #[inline]
     #[must_use]
     pub fn kind(self) -> Kind {
         Kind::of(self.text.as_bytes()[self.entry().value.start as usize])
@@ -208,13 +210,18 @@ impl<'d> Value<'d> {
     }
 
     /// The text of a string, decoded.
+    #[inline]
     #[must_use]
     pub fn as_str(self) -> Option<Cow<'d, str>> {
-        let raw = self.raw();
-        (self.kind() == Kind::String).then(|| self.unescape(&raw[1..raw.len() - 1]))
+        if self.kind() != Kind::String {
+            return None;
+        }
+        let span = self.entry().value;
+        Some(self.unescape(&self.text[span.start as usize + 1..span.end as usize - 1]))
     }
 
     /// Decodes what stands between the quotes of a string. Most texts have no escape anywhere.
+    #[inline]
     fn unescape(self, text: &'d str) -> Cow<'d, str> {
         if self.document.has_escapes && memchr(b'\\', text.as_bytes()).is_some() {
             Cow::Owned(scan::unescape(text))

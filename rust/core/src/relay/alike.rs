@@ -139,6 +139,7 @@ impl Templates {
         template.block.extend_from_slice(block);
         let scalars = payload.descendants().filter(|value| !fixed.contains(&value.start()));
         template.scalars.clear();
+        template.scalars.reserve(payload.descendants().size_hint().0);
         template.scalars.extend(scalars.filter_map(|value| {
             let is_string = value.kind() == Kind::String;
             let is_scalar = is_string || value.kind() == Kind::Number;

@@ -239,6 +239,10 @@ impl Chunk<'_> {
     /// Copies the run up to the block at hand, which has so many bytes in the chunk, and lets it begin there.
     fn flush(&mut self, len: usize, out: &mut Vec<u8>) {
         let start = self.end - len;
+        if out.capacity() == 0 {
+            // What is changed makes it a little longer or shorter.
+            out.reserve(self.bytes.len() + self.bytes.len() / 8);
+        }
         out.extend_from_slice(&self.bytes[self.run..start]);
         self.run = start;
     }

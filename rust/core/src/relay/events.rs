@@ -19,6 +19,9 @@ use crate::stream::{self, DataParser};
 /// Up to this size memory for reading is kept from event to event.
 const KEPT_CAPACITY: usize = 2 * 1024;
 
+/// Up to this size a text is kept to be compared with the next one.
+const KEPT_TEXT: usize = 2 * 1024;
+
 /// What the caller makes of an event that it is shown.
 pub(super) type Show<'s> = dyn FnMut(Event<'_>) -> Edit + 's;
 
@@ -50,6 +53,8 @@ pub(super) struct Events {
     sentinel: Box<str>,
     pub templates: Templates,
     document: Document,
+    /// What the document was read from last, if that may be of use for the next text.
+    read: String,
     repairer: Repairer,
     held: Option<Held>,
     /// Understands the events that are shown; None if none is.
@@ -72,6 +77,7 @@ impl Events {
             sentinel: sentinel.into(),
             templates: Templates::default(),
             document: Document::default(),
+            read: String::new(),
             repairer: Repairer::new(merge),
             held: None,
             before: Vec::new(),
@@ -120,10 +126,10 @@ impl Events {
     }
 
     /// Whether the data of an event that lacks its end is whole: an object or the sentinel.
-    pub fn is_whole(&mut self, block: &[u8]) -> bool {
+    pub fn is_whole(&self, block: &[u8]) -> bool {
         let Some(data) = Data::of(block) else { return false };
         let text = data.text();
-        let object = text.trim_start().starts_with('{') && self.document.read(text).is_ok();
+        let object = text.trim_start().starts_with('{') && Document::default().read(text).is_ok();
         object || self.is_sentinel(text)
     }
 
@@ -165,9 +171,14 @@ impl Events {
 
     fn apply(&mut self, block: &[u8], observer: &mut Observer, show: &mut Show<'_>) -> Outcome {
         let Some(data) = Data::of(block) else { return self.rewritten(block, Vec::new()) };
-        let mut document = std::mem::take(&mut self.document);
         let text = data.text();
-        let outcome = if document.read(text).is_ok() {
+        let mut document = std::mem::take(&mut self.document);
+        let is_valid = document.read_after(&self.read, text).is_ok();
+        self.read.clear();
+        let outcome = if is_valid {
+            if text.len() <= KEPT_TEXT {
+                self.read.push_str(text);
+            }
             self.apply_to(block, &data, document.root(text), observer, show)
         } else {
             self.release(&[], observer, show);
@@ -200,6 +211,8 @@ impl Events {
         };
         if document.capacity() <= KEPT_CAPACITY {
             self.document = document;
+        } else {
+            self.read.clear();
         }
         outcome
     }
@@ -222,7 +235,7 @@ impl Events {
             return self.rewritten(block, Vec::new());
         }
         self.told |= root.get("error").is_some_and(Value::is_truthy);
-        let mut splices = Vec::new();
+        let mut splices = Vec::with_capacity(4);
         let keep = self.rules.apply(root, &mut splices);
         if repair && keep {
             let finishes = self.repairer.repair(root, &mut splices);

@@ -59,7 +59,8 @@ impl Rules {
 
     /// Adds what the rules change in an object; false if its event is to be dropped.
     pub(super) fn apply(&self, object: Value<'_>, splices: &mut Vec<Splice>) -> bool {
-        let entries: Vec<Entry<'_>> = object.entries().collect();
+        let mut entries: Vec<Entry<'_>> = Vec::with_capacity(16);
+        entries.extend(object.entries());
         let drop_usage = self.drop_usage && is_chunk(&entries);
         if drop_usage && is_usage_only(&entries) {
             return false;
@@ -100,8 +101,10 @@ fn is_usage_only(entries: &[Entry<'_>]) -> bool {
 
 fn cut_usage(object: Value<'_>, splices: &mut Vec<Splice>) {
     if object.kind() == Kind::Object {
-        let entries: Vec<_> = object.entries().collect();
-        cut(&entries, |key| key == "usage", splices);
+        if object.get("usage").is_some() {
+            let entries: Vec<_> = object.entries().collect();
+            cut(&entries, |key| key == "usage", splices);
+        }
     }
 }
 

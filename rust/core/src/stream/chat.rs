@@ -244,7 +244,7 @@ impl ChatReader {
 fn add_in_full(to: &mut Accumulator, chunks: &mut ChunkParser, lone: &Lone<'_>) -> Result<(), OverLimit> {
     chunks.expand(lone);
     let Some(chunk) = chunks.value(lone) else { return Ok(()) };
-    to.add("", chunk)?;
+    to.add_sharing(chunk, chunks.shared(lone))?;
     if let Some(template) = chunks.template_number() {
         to.plan(chunk, template, chunks.alike(lone).as_ref());
     }

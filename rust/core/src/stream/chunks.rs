@@ -8,7 +8,7 @@
 //! that name, which is taken for an event of type "error".
 
 use crate::LimitExceeded;
-use crate::json::{Alike, Document, Fit, Read, Reader, Value};
+use crate::json::{Alike, Document, Fit, Read, Reader, Shared, Value};
 use crate::sse::{DataEvent, Event, EventParser};
 use crate::stream::data::{Data, DataParser, Sort, sort};
 
@@ -181,6 +181,12 @@ impl ChunkParser {
     #[must_use]
     pub fn template_number(&self) -> Option<u32> {
         self.reader.as_ref()?.template_number()
+    }
+
+    /// How far a lone chunk that was parsed is the same as every chunk of a template.
+    #[must_use]
+    pub fn shared(&self, lone: &Lone<'_>) -> Option<Shared> {
+        self.reader.as_ref().filter(|_| lone.read == Read::Parsed)?.shared()
     }
 
     /// The text of which a template was made, as a value. None if there is no template.

@@ -3,14 +3,16 @@
 //! [`DataParser`] sorts the data of events: a payload, the sentinel that ends the stream, or nothing.
 //! [`ValueParser`] knows payloads like earlier ones, for readers who decode by other means.
 //! [`ChunkParser`] reads payloads as JSON and gets over broken ones. [`ChatReader`] adds the chunks up and
-//! tells in the end whether the stream was whole.
+//! tells in the end whether the stream was whole. [`Timings`] tells when things happened.
 
 mod chat;
 mod chunks;
 mod data;
+mod timings;
 mod values;
 
 pub use chat::{ChatReader, StreamEnd};
 pub use chunks::{Chunk, ChunkParser, Lone, Malformed, Step};
 pub use data::{Data, DataParser};
+pub use timings::Timings;
 pub use values::ValueParser;

@@ -1,0 +1,172 @@
+//! `_ChatReader`: what a `ChatStream` runs, an accumulator that gives chunks, and a clock.
+//!
+//! The clock is read once for each network chunk. The class is frozen, which spares a borrow for each; what changes is
+//! in cells. What looks for the first event, for `prefetch`, is Python's.
+
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{Mutex, PoisonError};
+
+use pyo3::exceptions::PyRuntimeError;
+use pyo3::gc::{PyTraverseError, PyVisit};
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyBytes, PyList};
+
+use crate::borrow;
+use crate::chat_accumulator::ChatAccumulator;
+use crate::errors::{self, PREVIEW_BYTES};
+use crate::feeding::{Fed, Found};
+use crate::timings::{Clock, StreamTimings};
+
+/// The parser that a `ChatStream` runs.
+#[pyclass(frozen, name = "_ChatReader", module = "deltawire._native")]
+pub struct ChatReader {
+    #[pyo3(get)]
+    accumulator: Py<ChatAccumulator>,
+    #[pyo3(get)]
+    timings: Py<StreamTimings>,
+    look: PyOnceLock<Py<PyAny>>,
+    clock: Clock,
+    /// The first bytes of the stream, and whether they are all that is kept of it.
+    preview: Mutex<Vec<u8>>,
+    has_preview: AtomicBool,
+}
+
+#[pymethods]
+impl ChatReader {
+    #[new]
+    fn new(accumulator: Py<ChatAccumulator>, clock: &Bound<'_, PyAny>) -> PyResult<Self> {
+        Ok(Self {
+            accumulator,
+            timings: Py::new(clock.py(), StreamTimings::default())?,
+            look: PyOnceLock::new(),
+            clock: Clock::new(clock)?,
+            preview: Mutex::default(),
+            has_preview: AtomicBool::new(false),
+        })
+    }
+
+    #[getter]
+    fn look<'py>(&self, py: Python<'py>) -> Option<&Bound<'py, PyAny>> {
+        self.look.get(py).map(|look| look.bind(py))
+    }
+
+    #[setter]
+    fn set_look(&self, look: &Bound<'_, PyAny>) -> PyResult<()> {
+        let set = self.look.set(look.py(), look.clone().unbind());
+        set.map_err(|_| PyRuntimeError::new_err("look is set already"))
+    }
+
+    #[getter]
+    fn preview<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
+        PyBytes::new(py, &self.preview.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    #[pyo3(signature = (data, /))]
+    fn feed<'py>(slf: &Bound<'py, Self>, data: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyList>> {
+        match Self::read(slf, data)?.found {
+            Found::Nothing => Ok(PyList::empty(slf.py())),
+            Found::One(one) => PyList::new(slf.py(), [one]),
+            Found::Many(many) => Ok(many),
+        }
+    }
+
+    fn close<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyList>> {
+        let py = slf.py();
+        let this = slf.get();
+        let now = this.clock.now(py)?;
+        if let Some(look) = this.look.get(py) {
+            look.call_method0(py, intern!(py, "close"))?;
+        }
+        // One at most, so none comes with an exception.
+        let chunks = ChatAccumulator::close_chunks(this.accumulator.bind(py))?;
+        if !chunks.is_empty() {
+            this.note(py, now, has(&this.accumulator.borrow(py)))?;
+        }
+        Ok(chunks)
+    }
+
+    #[getter]
+    fn bytes(&self, py: Python<'_>) -> u64 {
+        self.accumulator.borrow(py).bytes()
+    }
+
+    #[getter]
+    fn events(&self, py: Python<'_>) -> u64 {
+        self.accumulator.borrow(py).events()
+    }
+
+    #[getter]
+    fn comments(&self, py: Python<'_>) -> u64 {
+        self.accumulator.borrow(py).comments()
+    }
+
+    #[getter]
+    fn malformed(&self, py: Python<'_>) -> u64 {
+        self.accumulator.borrow(py).malformed()
+    }
+
+    // Nothing is cleared: what has a clock that leads back to the stream is in a cycle with more than this. What looks
+    // for the first event has an accumulator, and no more.
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.accumulator)?;
+        visit.call(&self.timings)?;
+        self.clock.traverse(&visit)
+    }
+}
+
+impl ChatReader {
+    /// Takes the next bytes.
+    pub fn read<'py>(slf: &Bound<'py, Self>, data: &Bound<'py, PyAny>) -> PyResult<Fed<'py>> {
+        let py = slf.py();
+        let data = borrow::chunk(data)?;
+        let this = slf.get();
+        let now = this.clock.now(py)?;
+        if !this.has_preview.load(Relaxed) {
+            this.begin(py, data.as_bytes(), now);
+        }
+        if let Some(look) = this.look.get(py)
+            && !look.getattr(py, intern!(py, "found"))?.is_truthy(py)?
+        {
+            look.call_method1(py, intern!(py, "feed"), (&data,))?;
+        }
+        match ChatAccumulator::read(this.accumulator.bind(py), data, true) {
+            Ok(mut reading) => {
+                let fed = Fed { found: reading.take_found(py)?, is_done: reading.done() };
+                let has = has(&reading);
+                drop(reading);
+                if !matches!(fed.found, Found::Nothing) {
+                    this.note(py, now, has)?;
+                }
+                Ok(fed)
+            }
+            Err(error) => {
+                if errors::has_values(py, &error) {
+                    this.note(py, now, has(&this.accumulator.borrow(py)))?;
+                }
+                Err(error)
+            }
+        }
+    }
+
+    fn begin(&self, py: Python<'_>, data: &[u8], now: f64) {
+        let mut preview = self.preview.lock().unwrap_or_else(PoisonError::into_inner);
+        if preview.is_empty() && !data.is_empty() {
+            self.timings.borrow_mut(py).begin(now);
+        }
+        let rest = PREVIEW_BYTES - preview.len();
+        preview.extend(data.iter().take(rest));
+        self.has_preview.store(preview.len() == PREVIEW_BYTES, Relaxed);
+    }
+
+    fn note(&self, py: Python<'_>, now: f64, (has_content, has_tool_calls): (bool, bool)) -> PyResult<()> {
+        StreamTimings::note(self.timings.bind(py), now, has_content, has_tool_calls)
+    }
+}
+
+/// What the message has by now: text, and tool calls.
+fn has(accumulator: &ChatAccumulator) -> (bool, bool) {
+    let message = accumulator.core().message();
+    (message.has_content(), message.has_tool_calls())
+}

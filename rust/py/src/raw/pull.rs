@@ -1,0 +1,444 @@
+//! The awaitable of an item that has to be read: `__anext__` of a stream of which nothing is pending.
+//!
+//! It is the coroutine `_afill` of the class below, in Python, for the plain case and without a frame: it takes the turn,
+//! awaits the source, feeds the parser, until something is complete. Nothing is decided here. What is not plain goes to
+//! that class, which knows what to do: what the source raised to `_ends`, what the parser raised to `_refuses`, that the
+//! sentinel came to `_settle`, and all the rest to `_afill`.
+//!
+//! As a coroutine does, it begins when it is awaited and not when it is made; it passes on what the source's awaitable
+//! yields, and what is sent and thrown into it; it is awaited once; closing it, or letting go of it, ends the read by a
+//! `GeneratorExit`.
+//!
+//! What holds for a pull: its state is a value of Rust, made before anybody sees it and dropped once, at its end. While
+//! a pull runs its state is `Running`, and what it works with is in the frames of `run`: it can be called again by what it
+//! calls, and finds nothing there.
+
+use std::ffi::{CStr, c_int, c_void};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicPtr, Ordering::Relaxed};
+
+use pyo3::exceptions::{
+    PyGeneratorExit, PyMemoryError, PyRuntimeError, PyStopIteration, PySystemError, PyTypeError,
+};
+use pyo3::panic::PanicException;
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyTuple, PyType};
+use pyo3::{ffi, intern};
+
+use super::awaiting::{Sent, Step, begin, iterator, raised, step};
+use super::items::Stream;
+use super::slots::{REUSED, class, give, same, slot, stop_with};
+use crate::feeding::{self, Found};
+
+#[repr(C)]
+struct Pull {
+    object: ffi::PyObject,
+    state: State,
+}
+
+enum State {
+    /// Nothing was done yet.
+    New(Py<PyAny>),
+    /// The turn is taken, and the source is waited for.
+    Reading {
+        stream: Py<PyAny>,
+        source: Py<PyAny>,
+        read: Py<PyAny>,
+    },
+    /// `_afill` is waited for: its coroutine.
+    Asking {
+        stream: Py<PyAny>,
+        coroutine: Py<PyAny>,
+    },
+    Running,
+    Over,
+}
+
+/// The memory of one that is gone, for the next one: mostly there is one at a time. Null, or it is nobody else's. The
+/// lock of the interpreter keeps others away between a load and a store.
+static SPARE: AtomicPtr<Pull> = AtomicPtr::new(std::ptr::null_mut());
+
+static PULL: PyOnceLock<Py<PyType>> = PyOnceLock::new();
+
+/// Makes the class.
+pub fn make(py: Python<'_>) -> PyResult<()> {
+    let method = |name: &'static CStr, function, flags| ffi::PyMethodDef {
+        ml_name: name.as_ptr(),
+        ml_meth: function,
+        ml_flags: flags,
+        ml_doc: std::ptr::null(),
+    };
+    let methods = Box::new([
+        method(c"send", ffi::PyMethodDefPointer { PyCFunction: send_method }, ffi::METH_O),
+        method(c"throw", ffi::PyMethodDefPointer { PyCFunction: throw_method }, ffi::METH_VARARGS),
+        method(c"close", ffi::PyMethodDefPointer { PyCFunction: close_method }, ffi::METH_NOARGS),
+        ffi::PyMethodDef::zeroed(),
+    ]);
+    let mut slots = [
+        slot(ffi::Py_tp_dealloc, dealloc as *const c_void),
+        slot(ffi::Py_tp_finalize, finalize as *const c_void),
+        slot(ffi::Py_tp_traverse, traverse as *const c_void),
+        slot(ffi::Py_tp_clear, clear as *const c_void),
+        slot(ffi::Py_am_await, same as *const c_void),
+        slot(ffi::Py_tp_iter, same as *const c_void),
+        slot(ffi::Py_tp_iternext, next as *const c_void),
+        slot(ffi::Py_am_send, send as *const c_void),
+        // A class keeps the definitions of its methods as long as it lives.
+        slot(ffi::Py_tp_methods, Box::leak(methods).as_ptr().cast()),
+        ffi::PyType_Slot::default(),
+    ];
+    let flags = ffi::Py_TPFLAGS_DEFAULT | ffi::Py_TPFLAGS_HAVE_GC | ffi::Py_TPFLAGS_DISALLOW_INSTANTIATION;
+    let pull = class(py, c"deltawire._native._Pull", size_of::<Pull>(), flags, &mut slots)?;
+    // It is the same whenever it is made.
+    let _ = PULL.set(py, pull.unbind());
+    Ok(())
+}
+
+/// An awaitable of the next item of a stream.
+pub fn new(stream: Stream<'_>) -> PyResult<Bound<'_, PyAny>> {
+    let py = stream.py();
+    let class = PULL.get(py).ok_or_else(|| PySystemError::new_err("no module"))?;
+    // SAFETY: the class is a live type, whose instances are as large as `Pull` and tracked by the collector; its state
+    // is set before anybody sees it, the collector included.
+    unsafe {
+        let class = class.as_ptr().cast();
+        let mut pull = SPARE.load(Relaxed);
+        if pull.is_null() {
+            pull = ffi::PyObject_GC_New::<Pull>(class);
+        } else {
+            SPARE.store(std::ptr::null_mut(), Relaxed);
+            ffi::PyObject_Init(pull.cast(), class);
+        }
+        if pull.is_null() {
+            return Err(PyMemoryError::new_err(()));
+        }
+        (&raw mut (*pull).state).write(State::New(stream.into_object()));
+        ffi::PyObject_GC_Track(pull.cast());
+        Ok(Bound::from_owned_ptr(py, pull.cast()))
+    }
+}
+
+/// Goes on with what is sent. What it yields it waits for: that state is kept.
+fn run<'py>(py: Python<'py>, state: State, sent: Sent<'py>, kept: &mut State) -> PyResult<Step<'py>> {
+    match state {
+        State::New(stream) => {
+            if let Sent::Exception(exception) = sent {
+                return Err(raised(&exception));
+            }
+            // SAFETY: it was a stream when the pull was made.
+            let stream = unsafe { Stream::new(stream.into_bound(py)) };
+            if let Some(item) = stream.next_pending()? {
+                return Ok(Step::Returns(item));
+            }
+            match stream.take_turn() {
+                Some(source) => read_on(stream, source, None, sent, kept),
+                None => ask(stream, kept),
+            }
+        }
+        State::Reading { stream, source, read } => {
+            // SAFETY: as above.
+            let stream = unsafe { Stream::new(stream.into_bound(py)) };
+            read_on(stream, source.into_bound(py), Some(read.into_bound(py)), sent, kept)
+        }
+        State::Asking { stream, coroutine } => {
+            // SAFETY: as above.
+            let stream = unsafe { Stream::new(stream.into_bound(py)) };
+            go_on(stream, coroutine.into_bound(py), sent, kept)
+        }
+        State::Running => {
+            *kept = State::Running;
+            Err(PyRuntimeError::new_err("__anext__() is already running"))
+        }
+        State::Over => Err(PyRuntimeError::new_err(REUSED.to_str().unwrap_or_default())),
+    }
+}
+
+/// Reads and feeds, with the turn taken, until something is complete or the source has to be waited for.
+fn read_on<'py>(
+    stream: Stream<'py>,
+    source: Bound<'py, PyAny>,
+    mut read: Option<Bound<'py, PyAny>>,
+    mut sent: Sent<'py>,
+    kept: &mut State,
+) -> PyResult<Step<'py>> {
+    let py = source.py();
+    loop {
+        let begun = match read.take() {
+            Some(begun) => Ok(begun),
+            None => begin(&source),
+        };
+        let step = begun.and_then(|begun| Ok((step(&begun, sent)?, begun)));
+        sent = Sent::Value(py.None().into_bound(py));
+        let failed = match step {
+            Ok((Step::Yields(value), read)) => {
+                let (stream, source, read) = (stream.into_object(), source.unbind(), read.unbind());
+                *kept = State::Reading { stream, source, read };
+                return Ok(Step::Yields(value));
+            }
+            Ok((Step::Returns(chunk), _)) => match take(&stream, &source, &chunk) {
+                Ok(Taken::Item(item)) => return Ok(Step::Returns(item)),
+                Ok(Taken::Nothing) => continue,
+                Ok(Taken::Odd) => None,
+                Err(error) => Some(error),
+            },
+            Err(error) => match stream.call(intern!(py, "_ends"), (error.value(py),)) {
+                Ok(ends) if ends.is_truthy().unwrap_or(false) => None,
+                Ok(_) => Some(error),
+                Err(other) => Some(other),
+            },
+        };
+        stream.give_turn(py.None().into_bound(py));
+        return match failed {
+            Some(error) => Err(error),
+            None => ask(stream, kept),
+        };
+    }
+}
+
+/// What comes of a chunk.
+enum Taken<'py> {
+    /// An item, and the turn is given back.
+    Item(Bound<'py, PyAny>),
+    Nothing,
+    /// Python is to go on.
+    Odd,
+}
+
+fn take<'py>(
+    stream: &Stream<'py>,
+    source: &Bound<'py, PyAny>,
+    chunk: &Bound<'py, PyAny>,
+) -> PyResult<Taken<'py>> {
+    let py = source.py();
+    let Some(parser) = stream.parser().filter(|_| !stream.is_closed()) else { return Ok(Taken::Odd) };
+    let fed = match feeding::feed(&parser, chunk) {
+        Ok(fed) => fed,
+        Err(error) => {
+            let before = stream.call(intern!(py, "_refuses"), (error.value(py),))?;
+            if before.is_none() {
+                return Err(error);
+            }
+            stream.set_pending(&before)?;
+            return Ok(Taken::Odd);
+        }
+    };
+    if fed.is_done {
+        stream.call(intern!(py, "_settle"), ())?;
+    }
+    let item = match fed.found {
+        Found::Nothing => None,
+        Found::One(item) => Some(item),
+        Found::Many(items) => {
+            stream.set_pending(&items)?;
+            stream.next_pending()?
+        }
+    };
+    let Some(item) = item else { return Ok(if fed.is_done { Taken::Odd } else { Taken::Nothing }) };
+    stream.give_turn(if fed.is_done { py.None().into_bound(py) } else { source.clone() });
+    Ok(Taken::Item(item))
+}
+
+/// Leaves the rest to `_afill`.
+fn ask<'py>(stream: Stream<'py>, kept: &mut State) -> PyResult<Step<'py>> {
+    let py = stream.py();
+    let coroutine = iterator(stream.call(intern!(py, "_afill"), ())?)?;
+    go_on(stream, coroutine, Sent::Value(py.None().into_bound(py)), kept)
+}
+
+fn go_on<'py>(
+    stream: Stream<'py>,
+    coroutine: Bound<'py, PyAny>,
+    sent: Sent<'py>,
+    kept: &mut State,
+) -> PyResult<Step<'py>> {
+    match step(&coroutine, sent)? {
+        Step::Yields(value) => {
+            *kept = State::Asking { stream: stream.into_object(), coroutine: coroutine.unbind() };
+            Ok(Step::Yields(value))
+        }
+        Step::Returns(_) => {
+            let no_item = || PyRuntimeError::new_err("the batch of a stream is empty");
+            stream.next_pending()?.ok_or_else(no_item).map(Step::Returns)
+        }
+    }
+}
+
+/// Drives a pull.
+///
+/// # Safety
+///
+/// `pull` is a live one.
+unsafe fn drive<'py>(py: Python<'py>, pull: *mut ffi::PyObject, sent: Sent<'py>) -> PyResult<Step<'py>> {
+    // SAFETY: the state was made by `new`. No reference to it is held while `run` calls anything.
+    unsafe {
+        let place = &raw mut (*pull.cast::<Pull>()).state;
+        let state = place.replace(State::Running);
+        let mut kept = State::Over;
+        let run = AssertUnwindSafe(|| run(py, state, sent, &mut kept));
+        // As elsewhere in the module, where PyO3 does so.
+        let step = catch_unwind(run).unwrap_or_else(|_| Err(PanicException::new_err("a panic in deltawire")));
+        drop(place.replace(kept));
+        step
+    }
+}
+
+/// Runs what lets go of objects, for a slot. `PyO3` puts off each such where it has not been told that it is attached,
+/// until it is entered again, and that may be at the end of a long stream.
+fn attached<R>(run: impl for<'py> FnOnce(Python<'py>) -> R) -> R {
+    // SAFETY: CPython calls a slot in a thread that is attached.
+    unsafe { Python::attach_unchecked(run) }
+}
+
+unsafe extern "C" fn send(
+    pull: *mut ffi::PyObject,
+    value: *mut ffi::PyObject,
+    result: *mut *mut ffi::PyObject,
+) -> ffi::PySendResult {
+    // SAFETY: the pull and the value are live; the result is a place for a reference.
+    attached(|py| unsafe {
+        let (status, object) = match drive(py, pull, Sent::Value(Bound::from_borrowed_ptr(py, value))) {
+            Ok(Step::Yields(value)) => (ffi::PySendResult::PYGEN_NEXT, Ok(value)),
+            Ok(Step::Returns(value)) => (ffi::PySendResult::PYGEN_RETURN, Ok(value)),
+            Err(error) => (ffi::PySendResult::PYGEN_ERROR, Err(error)),
+        };
+        result.write(give(object));
+        status
+    })
+}
+
+/// What a method of an iterator gives: what is yielded, or null, with what is returned in a `StopIteration`.
+fn give_step(step: PyResult<Step<'_>>) -> *mut ffi::PyObject {
+    match step {
+        Ok(Step::Yields(value)) => value.into_ptr(),
+        Ok(Step::Returns(value)) => {
+            // SAFETY: the reference is an owned one.
+            unsafe { stop_with(value.into_ptr()) };
+            std::ptr::null_mut()
+        }
+        Err(error) => give(Err(error)),
+    }
+}
+
+unsafe extern "C" fn next(pull: *mut ffi::PyObject) -> *mut ffi::PyObject {
+    // SAFETY: the pull is live.
+    attached(|py| unsafe { give_step(drive(py, pull, Sent::Value(py.None().into_bound(py)))) })
+}
+
+unsafe extern "C" fn send_method(pull: *mut ffi::PyObject, value: *mut ffi::PyObject) -> *mut ffi::PyObject {
+    // SAFETY: both are live.
+    attached(|py| unsafe { give_step(drive(py, pull, Sent::Value(Bound::from_borrowed_ptr(py, value)))) })
+}
+
+unsafe extern "C" fn throw_method(
+    pull: *mut ffi::PyObject,
+    exception: *mut ffi::PyObject,
+) -> *mut ffi::PyObject {
+    // SAFETY: the pull is live, and the arguments are a tuple.
+    attached(|py| unsafe {
+        let exception = Bound::from_borrowed_ptr(py, exception).cast_into_unchecked::<PyTuple>();
+        if exception.is_empty() {
+            return give(Err(PyTypeError::new_err("throw expected at least 1 argument, got 0")));
+        }
+        give_step(drive(py, pull, Sent::Exception(exception)))
+    })
+}
+
+unsafe extern "C" fn close_method(pull: *mut ffi::PyObject, _: *mut ffi::PyObject) -> *mut ffi::PyObject {
+    // SAFETY: the pull is live.
+    attached(|py| unsafe { give(close(py, pull).map(|()| py.None().into_bound(py))) })
+}
+
+/// Ends what a pull waits for, as `close` of a coroutine does.
+///
+/// # Safety
+///
+/// As for `drive`.
+unsafe fn close(py: Python<'_>, pull: *mut ffi::PyObject) -> PyResult<()> {
+    // SAFETY: the state was made by `new`, and it is not held.
+    let is_over = unsafe {
+        let place = &raw mut (*pull.cast::<Pull>()).state;
+        if matches!(*place, State::New(_)) {
+            drop(place.replace(State::Over));
+        }
+        matches!(*place, State::Over)
+    };
+    if is_over {
+        return Ok(());
+    }
+    let exit = PyTuple::new(py, [PyGeneratorExit::new_err(()).value(py)])?;
+    // SAFETY: as the caller says.
+    match unsafe { drive(py, pull, Sent::Exception(exit)) } {
+        Ok(Step::Yields(_)) => Err(PyRuntimeError::new_err("__anext__() ignored GeneratorExit")),
+        Ok(Step::Returns(_)) => Ok(()),
+        Err(error) => {
+            let quiet =
+                error.is_instance_of::<PyGeneratorExit>(py) || error.is_instance_of::<PyStopIteration>(py);
+            if quiet { Ok(()) } else { Err(error) }
+        }
+    }
+}
+
+unsafe extern "C" fn traverse(pull: *mut ffi::PyObject, visit: ffi::visitproc, arg: *mut c_void) -> c_int {
+    let null = std::ptr::null_mut();
+    // SAFETY: the pull is live, its class counts as referred to, and nothing changes its state meanwhile.
+    unsafe {
+        let held = match &(*pull.cast::<Pull>()).state {
+            State::New(stream) => [stream.as_ptr(), null, null],
+            State::Asking { stream, coroutine } => [stream.as_ptr(), coroutine.as_ptr(), null],
+            State::Reading { stream, source, read } => [stream, source, read].map(Py::as_ptr),
+            State::Running | State::Over => [null; 3],
+        };
+        let class = ffi::Py_TYPE(pull).cast();
+        for each in std::iter::once(class).chain(held).filter(|each| !each.is_null()) {
+            let stop = visit(each, arg);
+            if stop != 0 {
+                return stop;
+            }
+        }
+    }
+    0
+}
+
+unsafe extern "C" fn clear(pull: *mut ffi::PyObject) -> c_int {
+    // SAFETY: the pull is live, and its state is not held.
+    attached(|_| drop(unsafe { (&raw mut (*pull.cast::<Pull>()).state).replace(State::Over) }));
+    0
+}
+
+/// Before the end of a pull that waits: nobody will send it anything any more.
+unsafe extern "C" fn finalize(pull: *mut ffi::PyObject) {
+    // SAFETY: the pull is live. What was raised before is kept aside, as a finalizer has to.
+    attached(|py| unsafe {
+        let before = PyErr::take(py);
+        if let Err(error) = close(py, pull) {
+            error.write_unraisable(py, Some(&Bound::from_borrowed_ptr(py, pull)));
+        }
+        if let Some(error) = before {
+            error.restore(py);
+        }
+    });
+}
+
+unsafe extern "C" fn dealloc(pull: *mut ffi::PyObject) {
+    // SAFETY: nobody holds the pull any more, unless what it waits for takes hold of it while it is closed. Its state is
+    // dropped by `clear`, and holds nothing then; the memory came from `PyObject_GC_New`, which took the class, to be
+    // given back last.
+    unsafe {
+        if !matches!((*pull.cast::<Pull>()).state, State::Over) {
+            if ffi::PyObject_CallFinalizerFromDealloc(pull) < 0 {
+                return;
+            }
+            clear(pull);
+        }
+        let class = ffi::Py_TYPE(pull);
+        ffi::PyObject_GC_UnTrack(pull.cast());
+        // What was finalized once would not be again.
+        if SPARE.load(Relaxed).is_null() && ffi::PyObject_GC_IsFinalized(pull) == 0 {
+            SPARE.store(pull.cast(), Relaxed);
+        } else {
+            ffi::PyObject_GC_Del(pull.cast());
+        }
+        ffi::Py_DECREF(class.cast());
+    }
+}

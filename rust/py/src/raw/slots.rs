@@ -1,0 +1,72 @@
+//! What the classes of this room have in common: how they are made, and how a slot gives its result to CPython.
+
+use std::ffi::{CStr, c_int, c_ulong, c_void};
+
+use pyo3::ffi;
+use pyo3::prelude::*;
+use pyo3::types::PyType;
+
+/// What is raised where an awaitable is awaited again.
+pub const REUSED: &CStr = c"cannot reuse already awaited __anext__()";
+
+/// Makes a class from its slots, which are static.
+pub fn class<'py>(
+    py: Python<'py>,
+    name: &'static CStr,
+    size: usize,
+    flags: c_ulong,
+    slots: &mut [ffi::PyType_Slot],
+) -> PyResult<Bound<'py, PyType>> {
+    let mut spec = ffi::PyType_Spec {
+        name: name.as_ptr(),
+        basicsize: i32::try_from(size)?,
+        itemsize: 0,
+        flags: u32::try_from(flags)?,
+        slots: slots.as_mut_ptr(),
+    };
+    // SAFETY: the spec, its slots and its members live during the call, which copies them; names are static.
+    unsafe {
+        let class = ffi::PyType_FromSpec(&raw mut spec);
+        Ok(Bound::from_owned_ptr_or_err(py, class)?.cast_into_unchecked())
+    }
+}
+
+/// A slot of a class.
+pub fn slot(slot: c_int, pfunc: *const c_void) -> ffi::PyType_Slot {
+    ffi::PyType_Slot { slot, pfunc: pfunc.cast_mut() }
+}
+
+/// What CPython is given: a new reference, or null with an exception set.
+pub fn give(result: PyResult<Bound<'_, PyAny>>) -> *mut ffi::PyObject {
+    match result {
+        Ok(object) => object.into_ptr(),
+        Err(error) => {
+            // SAFETY: an exception is made, so there is somebody attached to the interpreter.
+            error.restore(unsafe { Python::assume_attached() });
+            std::ptr::null_mut()
+        }
+    }
+}
+
+/// An object as it is: for slots whose object stands for itself.
+pub unsafe extern "C" fn same(object: *mut ffi::PyObject) -> *mut ffi::PyObject {
+    // SAFETY: the object is live.
+    unsafe { ffi::Py_NewRef(object) }
+}
+
+/// Sets the `StopIteration` of an awaitable that returns this.
+///
+/// # Safety
+///
+/// `item` is an owned reference.
+pub unsafe fn stop_with(item: *mut ffi::PyObject) {
+    // SAFETY: the item is given back once. It is the only argument of the exception, also where it is a tuple.
+    unsafe {
+        let stop = ffi::PyObject_CallOneArg(ffi::PyExc_StopIteration, item);
+        ffi::Py_DECREF(item);
+        if !stop.is_null() {
+            ffi::PyErr_SetObject(ffi::PyExc_StopIteration, stop);
+            ffi::Py_DECREF(stop);
+        }
+    }
+}
