@@ -252,6 +252,24 @@ def test_a_chunk_outlives_its_parser_and_its_neighbours() -> None:
     assert (delta.content, delta.to_dict()["reasoning_content"]) == ("a", "r")
 
 
+def test_a_chunk_has_nothing_of_those_that_are_gone() -> None:
+    """The memory of objects is used again."""
+    full, bare = event(FULL), b'data: {"choices":[{"delta":{"tool_calls":[{}]}}]}\n\n'
+    parser = ChatParser()
+    for data in (full, bare, full, full, bare, bare):
+        (made,) = parser.feed(data)
+        (choice,) = made.choices
+        for part in (made, choice, choice.delta, *(choice.delta.tool_calls or ())):
+            assert part.to_dict() == orjson.loads(part.raw)
+        if data == bare:
+            assert (made.id, made.usage, choice.delta.content) == (None, None, None)
+            assert not hasattr(made, "provider")
+            assert not hasattr(choice.delta, "reasoning_content")
+        else:
+            assert (made.id, made.provider, choice.delta.content) == ("c1", {"name": "x"}, "a")
+        del made, choice, part
+
+
 def test_what_was_no_utf8_is_kept_as_it_was_sent() -> None:
     sent = b'{"id":"\xff","choices":[{"delta":{"content":"\xc3"}}]}'
     (made,) = ChatParser().feed(b"data: " + sent + b"\n\n")
@@ -293,6 +311,18 @@ def test_a_completion_has_the_attributes_of_openai() -> None:
     assert [call.id for call in message.tool_calls or []] == ["u", "t"]
     assert choice.logprobs is not None
     assert choice.logprobs.to_dict() == {"content": [LOGPROB], "refusal": None}
+
+
+def test_a_completion_says_the_same_before_and_after_its_attributes_are_read() -> None:
+    made, read = (accumulate(event(FULL), chunk({}, finish_reason="stop"), DONE).completion for _ in range(2))
+    assert read.choices[0].message.content == "a"
+    for completion in (made, read):
+        (first, second) = completion.to_dict(), completion.to_dict()
+        assert first == second == orjson.loads(completion.to_json()) == orjson.loads(completion.raw)
+        assert first is not second
+        assert first["choices"][0] is not second["choices"][0]
+    assert (made.to_json(), made.raw, made) == (read.to_json(), read.raw, read)
+    assert pickle.loads(pickle.dumps(made)) == read
 
 
 def test_index_and_finish_reason_are_always_there_and_what_was_not_sent_is_not() -> None:

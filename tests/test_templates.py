@@ -193,6 +193,39 @@ def test_what_one_chunk_gives_out_is_no_other_chunks() -> None:
             assert len({id(get(chunk, name)) for chunk in chunks}) == len(chunks)
 
 
+@pytest.mark.parametrize("order", [range(9), range(8, -1, -1), [4, 0, 8, 2, 6, 1, 7, 3, 5]])
+def test_values_that_begin_to_change_one_after_another_are_each_in_their_place(order: Any) -> None:
+    """First one value changes, then two, and so on: fields, others, and values deep inside of both."""
+    begun: list[int] = []
+    texts = []
+    for place in order:
+        begun.append(place)
+        for number in range(3):
+            at = [f"{number}{place}" if place in begun else "same" for place in range(9)]
+            call = {
+                "index": 0,
+                "id": at[3],
+                "function": {"name": at[4], "arguments": at[5]},
+                "z": {"y": at[6]},
+            }
+            delta = {"role": at[1], "tool_calls": [call], "reasoning": at[2]}
+            choices = [{"index": 0, "delta": delta, "logprobs": None}]
+            texts.append(
+                orjson.dumps(
+                    {"id": at[0], "choices": choices, "x": {"a": [1, {"b": at[7]}], "c": None}, "y": at[8]}
+                )
+            )
+    names = {"id", "choices", "x", "y", "delta", "role", "tool_calls", "reasoning", "function", "name", "z"}
+    dicts, chunks = JSONParser(), ChatParser()
+    for text in texts:
+        (value,), (made,) = (parser.feed(b"data: " + text + b"\n\n") for parser in (dicts, chunks))
+        assert orjson.dumps(value) == text
+        assert made.to_dict() == value
+        assert attributes(made, names) == attributes(ChatCompletionChunk(text), names)
+        change(value)
+        change(made.x)
+
+
 def test_no_template_outlives_its_parser() -> None:
     text = b'data: {"a":"%d","b":1}\n\n'
     for parser in (JSONParser(), JSONParser()):
