@@ -240,7 +240,9 @@ class BaseStream(_Items, Generic[_T]):
             return
         opened = self._open(_ASYNC)
         self._forget()
-        await aclose_all(opened.closers)
+        # A response that was read to its end has closed itself, and nothing is left to be done.
+        if not (self._at_end and is_closed(self._source)):
+            await aclose_all(opened.closers)
 
     def __del__(self) -> None:
         # There is no state if the parser refused its arguments. On the sync side reference counting closes.
@@ -384,7 +386,7 @@ class BaseStream(_Items, Generic[_T]):
         if not self._drained and not self._at_end:
             self._drained = True
             if not is_closed(self._source):
-                await drain(opened.chunks)
+                self._at_end = await drain(opened.chunks)
 
     def _timed_out(self, passed: DeadlinePassed) -> StreamTimeout:
         return StreamTimeout(
