@@ -161,12 +161,12 @@ impl Translation<'_, '_> {
         let mut fields = [None; MAX_FIELDS];
         let mut found: Option<Box<Members>> = None;
         for (name, value) in object.into_iter().flat_map(Value::members) {
-            match class.field(&name) {
+            match class.field(name) {
                 Some(field) => fields[field] = Some(value),
-                None if object::is_taken(&name) => {}
+                None if object::is_taken(name) => {}
                 None => {
                     let members = found.get_or_insert_with(|| Box::new(Members::new(self.py)));
-                    self.member(members, &name, value)?;
+                    self.member(members, name, value)?;
                 }
             }
         }
@@ -214,7 +214,7 @@ impl Translation<'_, '_> {
             Kind::Object => {
                 let mut members = Members::new(self.py);
                 for (name, value) in value.members() {
-                    self.member(&mut members, &name, value)?;
+                    self.member(&mut members, name, value)?;
                 }
                 Step::Dict(Box::new(members))
             }

@@ -23,7 +23,7 @@
 use std::borrow::Cow;
 
 use super::document::{Document, Invalid, Moved, Packed, position};
-use super::scan::{self, common_prefix};
+use super::scan::{self, common_prefix, common_suffix};
 use super::value::{Kind, Value};
 
 /// Larger texts are parsed: they are rare, and would weigh on a connection that stays open for hours.
@@ -339,8 +339,7 @@ impl Template {
             let mut escaped = false;
             if gap.is_string {
                 (at, escaped) = scan::string(bytes, at).ok()?;
-                let content = &bytes[start..at];
-                if !content.is_ascii() && std::str::from_utf8(content).is_err() {
+                if !scan::is_ascii(bytes, start, at) && std::str::from_utf8(&bytes[start..at]).is_err() {
                     return None;
                 }
             } else {
@@ -502,6 +501,6 @@ impl<'a> Alike<'a> {
 fn looks_like(one: &str, other: &str) -> bool {
     let (one, other) = (one.as_bytes(), other.as_bytes());
     let before = common_prefix(one, other);
-    let behind = one.iter().rev().zip(other.iter().rev()).take_while(|(one, other)| one == other).count();
+    let behind = common_suffix(one, other);
     (before + behind) * 4 > one.len().max(other.len()) * 3
 }
