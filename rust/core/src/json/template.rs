@@ -14,13 +14,16 @@
 //! states behind both are equal again, and the argument goes on from there. What lies between gaps is equal byte
 //! for byte, so it has the same values in the same order, only moved. A difference anywhere else (in a key, in
 //! the structure, in a literal) is no fit. Duplicate keys need no exception: values are places here, and which of
-//! them counts is told later, for all texts alike. A text with an escape in a key is no template. The bytes of a text need not be known to be
+//! them counts is told later, for all texts alike. A text with an escape in a key is no template, nor is
+//! one with a line end: among the bytes of events, that would be the end of a line. The bytes of a text need not be known to be
 //! UTF-8: those of a template are, gaps begin and end with ASCII, and what is in a gap is checked.
 //!
 //! A few templates are kept, for the few shapes that a stream mixes (text, tool call, reasoning); none outlives
 //! its reader, and none is larger than `MAX_TEXT`.
 
 use std::borrow::Cow;
+
+use memchr::memchr2;
 
 use super::document::{Document, Invalid, Moved, Packed, position};
 use super::scan::{self, common_prefix, common_suffix};
@@ -267,7 +270,8 @@ impl Reader {
             }
             None => self.document.read(text)?,
         }
-        if text.starts_with('{') && !self.document.has_escaped_keys {
+        let is_line = memchr2(b'\n', b'\r', text.as_bytes()).is_none();
+        if text.starts_with('{') && is_line && !self.document.has_escaped_keys {
             self.learn(text);
         }
         Ok(())
