@@ -89,8 +89,8 @@ impl Growth {
 /// Where the text of a chunk goes.
 #[derive(Clone, Debug)]
 pub(super) struct Plan {
-    /// The template, by its number.
-    template: u32,
+    /// The template, by its number, once it is known.
+    template: Option<u32>,
     text: Grown,
     /// A value that may change and is nowhere kept.
     padding: Option<usize>,
@@ -99,26 +99,28 @@ pub(super) struct Plan {
 }
 
 impl Plan {
-    /// A plan from a chunk that has just been added in full. `alike` tells what it has in the gaps of its template;
-    /// without it, the template is the chunk itself.
-    pub(super) fn of(
-        growth: Growth,
-        padding: Option<usize>,
-        template: u32,
-        alike: Option<&Alike<'_>>,
-    ) -> Option<Self> {
+    /// A plan from what a chunk has made grow. It is not one for any template yet.
+    pub(super) fn of(growth: Growth, padding: Option<usize>) -> Option<Self> {
         let Growth::Text(text) = growth else { return None };
-        let gaps = alike.into_iter().flat_map(|alike| alike.gaps().enumerate().map(move |gap| (alike, gap)));
-        let others = gaps.filter(|&(_, (_, node))| node != text.node && Some(node) != padding);
-        let others = others.map(|(alike, (gap, node))| (node, alike.raw(gap).into())).collect();
-        Some(Self { template, text, padding, others })
+        Some(Self { template: None, text, padding, others: Box::default() })
+    }
+
+    /// Makes it a plan for the template that the chunk is of. `alike` tells what the chunk has in the gaps; without
+    /// it, the template is the chunk itself.
+    pub(super) fn set_template(&mut self, template: u32, alike: Option<&Alike<'_>>) {
+        self.template = Some(template);
+        if let Some(alike) = alike {
+            let others = alike.gaps().enumerate();
+            let others = others.filter(|&(_, node)| node != self.text.node && Some(node) != self.padding);
+            self.others = others.map(|(gap, node)| (node, alike.raw(gap).into())).collect();
+        }
     }
 
     /// Adds a chunk, if the plan is one for it; returns how many more bytes are held.
     #[inline]
     pub(super) fn add(&self, alike: &Alike<'_>, choices: &mut [(u64, Choice)]) -> Option<isize> {
         let Grown { node, target, choice, .. } = self.text;
-        if alike.fit().template != self.template {
+        if Some(alike.fit().template) != self.template {
             return None;
         }
         let text = if alike.is_only_gap(node) { alike.string(0)? } else { self.find(alike)? };
