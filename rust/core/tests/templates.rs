@@ -302,6 +302,19 @@ fn fragments_that_repeat_the_id_are_those_of_one_call() {
     );
 }
 
+#[test]
+fn a_payload_of_several_lines_is_no_template_for_what_only_looks_like_it() {
+    let mut reader = reader(false, 1 << 20);
+    // The payload is the same as the bytes that come next, but there the second line is none of data.
+    reader.feed(b"data: {\"id\":\ndata: \"a\"}\n\n").unwrap();
+    reader.feed(b"data: {\"id\":\n\"a\"}\n\n").unwrap();
+    assert_eq!((reader.chunks().payloads(), reader.chunks().malformed()), (2, 1));
+    // Here it is the blank line that would be taken for a part of the payload.
+    reader.feed(b"data: {\"id\":\"a\"}\ndata:\n\n").unwrap();
+    let mut rest = &b"data: {\"id\":\"a\"}\n\n\n"[..];
+    assert_eq!(reader.next_lone(&mut rest).unwrap().unwrap().event.data, b"{\"id\":\"a\"}");
+}
+
 fn chunk_of(created: u32, content: &str) -> String {
     format!(
         "{{\"created\":{created},\"choices\":[{{\"delta\":{{\"content\":\"{content}\"}},\"end\":null}}]}}"

@@ -64,12 +64,9 @@ pub struct Accumulator {
     pub(super) choices: Vec<(u64, Choice)>,
     real_usage: bool,
     size: isize,
-    /// What the chunk that was added in full last has made grow, and its padding.
-    pub(super) growth: Growth,
-    pub(super) padding: Option<usize>,
     /// The template that the last chunk was of, by its number, if that is known.
     template: Option<u32>,
-    /// For chunks like that one.
+    /// For chunks like the one that was added in full last.
     plan: Option<Plan>,
 }
 
@@ -92,8 +89,6 @@ impl Accumulator {
             choices: Vec::new(),
             real_usage: false,
             size: 0,
-            growth: Growth::default(),
-            padding: None,
             template: None,
             plan: None,
         }
@@ -127,7 +122,8 @@ impl Accumulator {
 
     /// Takes a chunk that has its first `same` bytes in common with the one right before it.
     fn add_from(&mut self, event: &str, chunk: Value<'_>, same: usize) -> Result<(), OverLimit> {
-        (self.growth, self.padding, self.template, self.plan) = (Growth::Nothing, None, None, None);
+        (self.template, self.plan) = (None, None);
+        let (mut growth, mut padding) = (Growth::default(), None);
         let (mut choices, mut usage, mut groq_usage) = (None, None, None);
         // Looking for an error takes a second pass, so only where there may be one.
         let mut suspicious = event == "error" || chunk.kind() == Kind::Array;
@@ -161,7 +157,7 @@ impl Accumulator {
                 }
                 "choices" => choices = Some(value),
                 "usage" => usage = Some(value),
-                "obfuscation" => self.padding = Some(value.node_number()),
+                "obfuscation" => padding = Some(value.node_number()),
                 _ => {
                     match key {
                         "x_groq" => {
@@ -179,7 +175,7 @@ impl Accumulator {
             for choice in choices.items().filter(|choice| choice.kind() == Kind::Object) {
                 let choice = Fields::of(choice);
                 suspicious |= choice.error.is_some_and(Value::is_truthy);
-                self.add_choice(&choice)?;
+                self.add_choice(&choice, &mut growth)?;
                 self.add_usage(choice.usage);
             }
         }
@@ -188,6 +184,7 @@ impl Accumulator {
         }
         self.add_usage(groq_usage);
         self.add_usage(usage);
+        self.plan = Plan::of(growth, padding);
         check("max_message_size", self.size.unsigned_abs(), self.limits.max_message_size)
     }
 
@@ -217,7 +214,10 @@ impl Accumulator {
     /// has in the gaps, unless it is the template's own text.
     pub fn plan(&mut self, chunk: Value<'_>, template: u32, alike: Option<&Alike<'_>>) {
         self.template = Some(template);
-        self.plan = Plan::of(self, chunk, template, alike);
+        if let Some(mut plan) = self.plan.take() {
+            plan.set_template(self, chunk, template, alike);
+            self.plan = Some(plan);
+        }
     }
 
     /// What it means that a field of a chunk that was added changes, by the rules of [`add`](Self::add).
@@ -267,7 +267,7 @@ impl Accumulator {
         !self.choices.is_empty() && self.choices.iter().all(|(_, choice)| choice.finish_reason.is_some())
     }
 
-    fn add_choice(&mut self, choice: &Fields<'_>) -> Result<(), OverLimit> {
+    fn add_choice(&mut self, choice: &Fields<'_>, growth: &mut Growth) -> Result<(), OverLimit> {
         let index = choice.index.filter(|_| !self.merge_choices).and_then(Value::as_index).unwrap_or(0);
         let at = match self.choices.binary_search_by_key(&index, |(index, _)| *index) {
             Ok(at) => at,
@@ -279,9 +279,9 @@ impl Accumulator {
                 at
             }
         };
-        let mut growth = Growth::default();
-        self.size += self.choices[at].1.add(choice, &mut growth);
-        self.growth.and(growth, at);
+        let mut more = Growth::default();
+        self.size += self.choices[at].1.add(choice, &mut more);
+        growth.and(more, at);
         let calls = self.choices[at].1.tool_calls.count();
         if calls > 0 {
             let (id, created) =

@@ -10,9 +10,27 @@ use crate::json::Value;
 /// Raw JSON values by key, in the order in which the keys first came.
 #[derive(Clone, Debug, Default)]
 pub struct Extras {
-    fields: Vec<(Box<str>, Box<str>)>,
+    fields: Vec<Field>,
     /// Where a key is, once there are too many to look through.
-    places: Option<HashMap<Box<str>, usize>>,
+    #[expect(clippy::box_collection, reason = "hardly ever there, so no more than a place")]
+    places: Option<Box<HashMap<Box<str>, usize>>>,
+}
+
+#[derive(Clone, Debug)]
+struct Field {
+    /// The key and, right behind it, the raw value: one allocation.
+    text: Box<str>,
+    key: usize,
+}
+
+impl Field {
+    fn new(key: &str, raw: &str) -> Self {
+        Self { text: [key, raw].concat().into(), key: key.len() }
+    }
+
+    fn parts(&self) -> (&str, &str) {
+        self.text.split_at(self.key)
+    }
 }
 
 /// Providers add a handful of fields; a hostile one may add a million.
@@ -29,19 +47,20 @@ impl Extras {
             return self.replace(at, raw);
         }
         if self.fields.len() >= LOOKED_THROUGH {
-            let known = || self.fields.iter().map(|(key, _)| key.clone()).zip(0..).collect();
-            self.places.get_or_insert_with(known).insert(key.into(), self.fields.len());
+            let keys = self.fields.iter().map(|field| field.parts().0.into());
+            let places = self.places.get_or_insert_with(|| Box::new(keys.zip(0..).collect()));
+            places.insert(key.into(), self.fields.len());
         }
-        self.fields.push((key.into(), raw.into()));
+        self.fields.push(Field::new(key, raw));
         (key.len() + raw.len()).cast_signed()
     }
 
     /// Takes another value of the field at a place; returns by how many bytes what is held has grown.
     pub(super) fn replace(&mut self, at: usize, raw: &str) -> isize {
-        let held = &mut self.fields[at].1;
+        let (key, held) = self.fields[at].parts();
         let growth = raw.len().cast_signed() - held.len().cast_signed();
-        if **held != *raw {
-            *held = raw.into();
+        if *held != *raw {
+            self.fields[at] = Field::new(key, raw);
         }
         growth
     }
@@ -49,14 +68,14 @@ impl Extras {
     /// Where a field is.
     pub(super) fn place(&self, key: &str) -> Option<usize> {
         match &self.places {
-            None => self.fields.iter().position(|(known, _)| **known == *key),
+            None => self.iter().position(|(known, _)| *known == *key),
             Some(places) => places.get(key).copied(),
         }
     }
 
     /// The fields and their raw JSON.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.fields.iter().map(|(key, raw)| (&**key, &**raw))
+        self.fields.iter().map(Field::parts)
     }
 
     /// Whether there is none.

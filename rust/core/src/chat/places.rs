@@ -14,6 +14,7 @@ const LOOKED_THROUGH: usize = 16;
 #[derive(Clone, Debug)]
 pub(super) struct Places<K> {
     few: Vec<(K, usize)>,
+    #[expect(clippy::box_collection, reason = "hardly ever there, so no more than a place")]
     many: Option<Box<HashMap<K, usize>>>,
 }
 

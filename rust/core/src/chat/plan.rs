@@ -116,8 +116,8 @@ type Needed = Option<Box<[u8]>>;
 /// Where the text of a chunk goes.
 #[derive(Clone, Debug)]
 pub(super) struct Plan {
-    /// The template, by its number.
-    template: u32,
+    /// The template, by its number, once it is known.
+    template: Option<u32>,
     text: Grown,
     /// A value that may change and is nowhere kept.
     padding: Option<usize>,
@@ -128,27 +128,31 @@ pub(super) struct Plan {
 }
 
 impl Plan {
-    /// A plan from a chunk that has just been added in full. `alike` tells what it has in the gaps of its template;
-    /// without it, the template is the chunk itself.
-    pub(super) fn of(
+    /// A plan from what a chunk has made grow. It is not one for any template yet.
+    pub(super) fn of(growth: Growth, padding: Option<usize>) -> Option<Self> {
+        let Growth::Text(text) = growth else { return None };
+        Some(Self { template: None, text, padding, others: Box::default(), replaced: Box::default() })
+    }
+
+    /// Makes it a plan for the template that the chunk is of, which the accumulator has just added in full. `alike`
+    /// tells what the chunk has in the gaps; without it, the template is the chunk itself.
+    pub(super) fn set_template(
+        &mut self,
         accumulator: &Accumulator,
         chunk: Value<'_>,
         template: u32,
         alike: Option<&Alike<'_>>,
-    ) -> Option<Self> {
-        let Growth::Text(text) = accumulator.growth else { return None };
-        let padding = accumulator.padding;
-        let is_gap = |value: Value<'_>| {
-            alike.is_some_and(|alike| alike.gaps().any(|node| node == value.node_number()))
-        };
+    ) {
+        self.template = Some(template);
+        let Some(alike) = alike else { return };
+        let is_gap = |value: Value<'_>| alike.gaps().any(|node| node == value.node_number());
         let (mut others, mut replaced): (Vec<_>, Vec<(Replaced, usize)>) = Default::default();
-        let gaps = alike.into_iter().flat_map(|alike| alike.gaps().enumerate().map(move |gap| (alike, gap)));
-        for (alike, (gap, node)) in gaps.filter(|&(_, (_, node))| node != text.node && Some(node) != padding)
-        {
+        let gaps = alike.gaps().enumerate();
+        for (gap, node) in gaps.filter(|&(_, node)| node != self.text.node && Some(node) != self.padding) {
             let field = chunk.members().find(|(_, field)| field.holds(node));
             let change =
                 field.map(|(key, field)| (accumulator.change_of(key, field, is_gap), field.node_number()));
-            let same = match change {
+            let needed = match change {
                 Some((Change::Ignored, _)) => None,
                 Some((Change::Replaces(what), field)) => {
                     // Several gaps may be in one field.
@@ -159,16 +163,16 @@ impl Plan {
                 }
                 Some((Change::Unknown, _)) | None => Some(alike.raw(gap).into()),
             };
-            others.push((node, same));
+            others.push((node, needed));
         }
-        Some(Self { template, text, padding, others: others.into(), replaced: replaced.into() })
+        (self.others, self.replaced) = (others.into(), replaced.into());
     }
 
     /// Adds a chunk, if the plan is one for it; returns how many more bytes are held.
     #[inline]
     pub(super) fn add(&self, alike: &Alike<'_>, choices: &mut [(u64, Choice)]) -> Option<isize> {
         let Grown { node, target, choice, .. } = self.text;
-        if alike.fit().template != self.template {
+        if Some(alike.fit().template) != self.template {
             return None;
         }
         let text = if alike.is_only_gap(node) { alike.string(0)? } else { self.find(alike)? };

@@ -22,6 +22,9 @@ const COMPARED: usize = 32;
 /// As many values as most chunks of a chat have, in the room that is made at once.
 const USUAL_NODES: usize = 32;
 
+/// As deep as they are, with a tool call.
+const USUAL_DEPTH: usize = 8;
+
 /// orjson's limit.
 const MAX_DEPTH: usize = 1024;
 
@@ -87,11 +90,17 @@ impl Document {
     ///
     /// orjson would not take the text, or it is as long as 4 GiB.
     pub fn read(&mut self, text: &str) -> Result<(), Invalid> {
+        if u32::try_from(text.len()).is_err() {
+            return Err(Invalid);
+        }
         self.nodes.clear();
         self.nodes.reserve(USUAL_NODES);
+        self.open.clear();
+        self.open.reserve(USUAL_DEPTH);
         self.has_escapes = false;
         self.has_escaped_keys = false;
-        self.fill(text)
+        self.suspicious = false;
+        self.go_on(text, 0)
     }
 
     /// Reads a text that has its first `shared` bytes in common with the one whose values it holds, of
@@ -186,15 +195,6 @@ impl Document {
             node.key = Span { start: moved(node.key.start), end: moved(node.key.end) };
             node.value = Span { start: moved(node.value.start), end: moved(node.value.end) };
         }
-    }
-
-    fn fill(&mut self, text: &str) -> Result<(), Invalid> {
-        if u32::try_from(text.len()).is_err() {
-            return Err(Invalid);
-        }
-        self.open.clear();
-        self.suspicious = false;
-        self.go_on(text, 0)
     }
 
     /// Reads from a place on where a value or its key may begin, inside the containers that are open.

@@ -9,7 +9,7 @@
 
 use memchr::memchr;
 
-use super::document::Invalid;
+use super::document::{Invalid, position};
 
 const LOW: u64 = 0x0101_0101_0101_0101;
 const HIGH: u64 = 0x8080_8080_8080_8080;
@@ -72,13 +72,11 @@ fn escaped_string(text: &[u8], mut at: usize) -> Result<(usize, bool), Invalid> 
 fn special(text: &[u8], mut at: usize) -> usize {
     while let Some(&block) = text.get(at..).and_then(<[u8]>::first_chunk::<8>) {
         let word = u64::from_le_bytes(block);
-        // In each sum only bits above the first hit may be wrong, and the first hit is what is asked for.
-        let quote = word ^ (LOW * u64::from(b'"'));
+        // With this bit turned, the quote comes right behind the control characters, and nothing else gets there. In
+        // each difference only bits above the first hit may be wrong, and the first hit is what is asked for.
+        let turned = word ^ (LOW * 0x02);
         let backslash = word ^ (LOW * u64::from(b'\\'));
-        let hits = (quote.wrapping_sub(LOW) & !quote)
-            | (backslash.wrapping_sub(LOW) & !backslash)
-            | (word.wrapping_sub(LOW * 0x20) & !word);
-        let hits = hits & HIGH;
+        let hits = (turned.wrapping_sub(LOW * 0x21) | backslash.wrapping_sub(LOW)) & !word & HIGH;
         if hits != 0 {
             return at + (hits.trailing_zeros() / 8) as usize;
         }
@@ -191,6 +189,17 @@ pub(super) fn unescape(text: &str) -> String {
     decoded
 }
 
+/// Whether what stands between two places is ASCII.
+#[inline]
+pub(super) fn is_ascii(text: &[u8], start: usize, end: usize) -> bool {
+    let beyond = 8_usize.checked_sub(end - start).zip(text.get(start..).and_then(<[u8]>::first_chunk::<8>));
+    match beyond {
+        // Most pieces of text are short.
+        Some((beyond, &block)) => u64::from_le_bytes(block).unbounded_shl(8 * position(beyond)) & HIGH == 0,
+        None => text[start..end].is_ascii(),
+    }
+}
+
 /// How many bytes two texts have in common at the beginning.
 #[inline]
 pub(crate) fn common_prefix(one: &[u8], other: &[u8]) -> usize {
@@ -205,4 +214,20 @@ pub(crate) fn common_prefix(one: &[u8], other: &[u8]) -> usize {
         equal += 8;
     }
     equal + one[equal..].iter().zip(&other[equal..]).take_while(|(one, other)| one == other).count()
+}
+
+/// How many bytes two texts have in common at the end.
+pub(super) fn common_suffix(one: &[u8], other: &[u8]) -> usize {
+    let word =
+        |text: &[u8], equal: usize| text[..text.len() - equal].last_chunk().copied().map(u64::from_le_bytes);
+    let mut equal = 0;
+    while let (Some(of_one), Some(of_other)) = (word(one, equal), word(other, equal)) {
+        let differing = of_one ^ of_other;
+        if differing != 0 {
+            return equal + (differing.leading_zeros() / 8) as usize;
+        }
+        equal += 8;
+    }
+    let rest = one.iter().rev().zip(other.iter().rev()).skip(equal);
+    equal + rest.take_while(|(one, other)| one == other).count()
 }

@@ -40,7 +40,6 @@ impl Kind {
 }
 
 /// The values right inside a container.
-#[derive(Clone, Copy)]
 struct Children<'d> {
     next: Value<'d>,
     end: usize,
@@ -64,6 +63,7 @@ impl<'d> Iterator for Children<'d> {
 pub struct Members<'d> {
     all: Children<'d>,
     /// Which of each key counts, once it is known, in an object that may have one twice.
+    #[expect(clippy::box_collection, reason = "hardly ever there, so no more than a place")]
     last: Option<Box<HashMap<&'d str, usize>>>,
 }
 
@@ -87,7 +87,7 @@ impl<'d> Members<'d> {
     #[cold]
     fn counts(&mut self, key: &'d str, value: Value<'d>) -> bool {
         let last = self.last.get_or_insert_with(|| {
-            let behind = Children { next: value, ..self.all };
+            let behind = Children { next: value, end: self.all.end };
             Box::new(behind.map(|value| (value.key(), value.number)).collect())
         });
         last.get(key) == Some(&value.number)
@@ -159,6 +159,7 @@ impl<'d> Value<'d> {
     /// The members of an object with their keys decoded, in order; nothing for other kinds. Of a key that
     /// stands more than once, only the last.
     #[inline]
+    #[must_use]
     pub fn members(self) -> Members<'d> {
         Members { all: self.children(Kind::Object), last: None }
     }

@@ -301,7 +301,7 @@ fn is_object(value: Value<'_>) -> bool {
 }
 
 fn has_extras(item: Value<'_>) -> bool {
-    item.members().any(|(key, value)| !KNOWN.contains(&&*key) && !value.is_null())
+    item.members().any(|(key, value)| !KNOWN.contains(&key) && !value.is_null())
 }
 
 fn is_canonical(
@@ -384,7 +384,7 @@ fn write_fragment(
         call.extras.iter().for_each(|(key, raw)| member(key, &|out| out.push_str(raw)));
     } else {
         let own = item.into_iter().flat_map(Value::members).filter(|(key, _)| !KNOWN.contains(&&**key));
-        own.for_each(|(key, value)| member(&key, &|out| out.push_str(value.raw())));
+        own.for_each(|(key, value)| member(key, &|out| out.push_str(value.raw())));
     }
     out.push('}');
     out

@@ -67,7 +67,7 @@ impl Rules {
         }
         let gone = |key: &str| (drop_usage && key == "usage") || self.remove.iter().any(|it| **it == *key);
         cut(&entries, gone, splices);
-        for (key, _, value) in entries.iter().filter(|entry| !gone(&entry.0)) {
+        for (key, _, value) in entries.iter().filter(|entry| !gone(entry.0)) {
             if let Some((_, text)) = self.set.iter().find(|(name, _)| **name == **key) {
                 let with = text.as_bytes().to_vec();
                 splices.push(Splice { start: value.start(), end: value.end(), with });
@@ -108,13 +108,13 @@ fn cut_usage(object: Value<'_>, splices: &mut Vec<Splice>) {
 
 /// Takes members out of an object, each with one comma and the white space on one side.
 pub(super) fn cut(entries: &[Entry<'_>], gone: impl Fn(&str) -> bool, splices: &mut Vec<Splice>) {
-    let Some(last_kept) = entries.iter().rposition(|entry| !gone(&entry.0)) else {
+    let Some(last_kept) = entries.iter().rposition(|entry| !gone(entry.0)) else {
         if let (Some(first), Some(last)) = (entries.first(), entries.last()) {
             splices.push(Splice::cut(first.1, last.2.end()));
         }
         return;
     };
-    for (at, (_, start, value)) in entries.iter().enumerate().filter(|(_, entry)| gone(&entry.0)) {
+    for (at, (_, start, value)) in entries.iter().enumerate().filter(|(_, entry)| gone(entry.0)) {
         splices.push(if at < last_kept {
             Splice::cut(*start, entries[at + 1].1)
         } else {

@@ -153,7 +153,6 @@ impl ChunkParser {
     }
 
     /// Reads a chunk that fits no template as it is.
-    #[expect(clippy::type_complexity, reason = "it is taken apart at once")]
     fn read_lone<'c>(
         &mut self,
         rest: &'c [u8],

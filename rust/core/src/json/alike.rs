@@ -1,0 +1,112 @@
+//! What a text has in common with the template that it fits, and what it has of its own.
+
+use std::borrow::Cow;
+
+use super::reader::Fit;
+use super::scan;
+use super::template::{Filled, Gap, MAX_GAPS, Template};
+
+/// What stands in a gap.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Scalar<'a> {
+    /// The text of a string, decoded: UTF-8, as has been checked.
+    String(Cow<'a, [u8]>),
+    /// A number, as it was sent.
+    Number(&'a str),
+}
+
+/// A text that fits a template, by what it has in the gaps.
+#[derive(Clone, Copy, Debug)]
+pub struct Alike<'a> {
+    pub(super) fit: Fit,
+    pub(super) template: &'a Template,
+    pub(super) filled: &'a [Filled; MAX_GAPS],
+    pub(super) text: &'a [u8],
+}
+
+impl<'a> Alike<'a> {
+    /// The fit.
+    #[must_use]
+    pub fn fit(&self) -> Fit {
+        self.fit
+    }
+
+    /// The text.
+    #[must_use]
+    pub fn text(&self) -> &'a [u8] {
+        &self.text[..self.fit.len]
+    }
+
+    /// The values that change, as numbers of nodes, in order.
+    #[must_use]
+    pub fn gaps(&self) -> impl ExactSizeIterator<Item = usize> + use<'a> {
+        self.template.gaps.iter().map(|gap| gap.node as usize)
+    }
+
+    /// Whether a value changes and no other one does.
+    #[inline]
+    #[must_use]
+    pub fn is_only_gap(&self, node: usize) -> bool {
+        matches!(*self.template.gaps, [gap] if gap.node as usize == node)
+    }
+
+    /// The text of a string in a gap, decoded. The gap is given by its place among the gaps.
+    #[inline]
+    #[must_use]
+    pub fn string(&self, gap: usize) -> Option<Cow<'a, str>> {
+        let Filled { start, end, escaped } = *self.filled.get(gap)?;
+        let text = std::str::from_utf8(&self.text[start as usize..end as usize]).ok()?;
+        Some(if escaped { Cow::Owned(scan::unescape(text)) } else { Cow::Borrowed(text) })
+    }
+
+    /// The bytes in a gap; of a string, between its quotes.
+    #[inline]
+    #[must_use]
+    pub fn raw(&self, gap: usize) -> &'a [u8] {
+        let Filled { start, end, .. } = self.filled[gap];
+        &self.text[start as usize..end as usize]
+    }
+
+    /// The bytes that the template has in a gap.
+    #[must_use]
+    pub fn template_raw(&self, gap: usize) -> &'a [u8] {
+        let Gap { start, end, .. } = self.template.gaps[gap];
+        &self.template.text.as_bytes()[start as usize..end as usize]
+    }
+
+    /// The text of a string in no gap, decoded. The string is given by its place among the values.
+    #[must_use]
+    pub fn fixed_string(&self, node: usize) -> Option<Cow<'a, str>> {
+        let text = self.template.values.string(node, &self.template.text)?;
+        Some(if text.contains('\\') { Cow::Owned(scan::unescape(text)) } else { Cow::Borrowed(text) })
+    }
+
+    /// What stands in a gap: the decoded text of a string, or a number as it was sent.
+    #[inline]
+    #[must_use]
+    pub fn scalar(&self, gap: usize) -> Option<Scalar<'a>> {
+        let is_string = self.template.gaps.get(gap)?.is_string;
+        if is_string && !self.filled[gap].escaped {
+            return Some(Scalar::String(Cow::Borrowed(self.raw(gap))));
+        }
+        if is_string {
+            return self.string(gap).map(|text| Scalar::String(Cow::Owned(text.into_owned().into_bytes())));
+        }
+        std::str::from_utf8(self.raw(gap)).ok().map(Scalar::Number)
+    }
+
+    /// A value as it stands in this text, whether it changes or not.
+    #[must_use]
+    pub fn value(&self, node: usize) -> Cow<'a, str> {
+        let Some((start, end)) = self.template.values.span(node) else { return Cow::Borrowed("") };
+        String::from_utf8_lossy(&self.text[self.moved(start)..self.moved(end)])
+    }
+
+    /// Where a place of the template's text, which is in no gap, is in this text.
+    #[must_use]
+    pub fn moved(&self, place: usize) -> usize {
+        let gaps = self.template.gaps.iter().zip(self.filled);
+        let before = gaps.take_while(|(gap, _)| gap.end as usize <= place).last();
+        before.map_or(place, |(gap, filled)| place - gap.end as usize + filled.end as usize)
+    }
+}

@@ -1,0 +1,287 @@
+//! Reading texts one after the other, by templates where they fit: `template` tells why that gives what a parser would.
+//!
+//! A few templates are kept, for the few shapes that a stream mixes (text, tool call, reasoning); none outlives its
+//! reader, and none is larger than `MAX_TEXT`. A text is compared with the last one first. Where it fits none, it is
+//! parsed from where it differs from that one, and becomes a template in its turn.
+
+use memchr::memchr2;
+
+use super::alike::Alike;
+use super::document::{Document, Invalid, Moved};
+use super::scan::{common_prefix, common_suffix};
+use super::template::{Filled, MAX_GAPS, Template};
+use super::value::Value;
+
+/// Larger texts are parsed: they are rare, and would weigh on a connection that stays open for hours.
+const MAX_TEXT: usize = 2 * 1024;
+
+/// Text, a fragment of a tool call, reasoning.
+pub const MAX_TEMPLATES: usize = 3;
+
+/// Up to this size the memory for a text that is no template is kept for the next one.
+const KEPT_CAPACITY: usize = 2 * 1024;
+
+/// A text fits a template.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fit {
+    /// Where the template is kept: a number below [`MAX_TEMPLATES`].
+    pub slot: usize,
+    /// The number of the template: no other one of the reader has or had the same.
+    pub template: u32,
+    /// Another one for each set of gaps that any template has had.
+    pub serial: u32,
+    /// The length of the text.
+    pub len: usize,
+}
+
+/// How far a text is the same as every text of a template.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shared {
+    /// The number of the template.
+    pub template: u32,
+    /// So many bytes, from the beginning.
+    pub len: usize,
+}
+
+/// How a text was read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Read {
+    /// It is like an earlier one: [`Reader::alike`] tells how, and [`Reader::expand`] makes it a document.
+    Like(Fit),
+    /// It was parsed: [`Reader::document`] has its values.
+    Parsed,
+}
+
+/// Reads texts, by templates where they fit.
+#[derive(Debug, Default)]
+pub struct Reader {
+    templates: Vec<Template>,
+    /// The template that was used last: it comes first.
+    last: Option<usize>,
+    /// The last text was of that template, or became it.
+    is_template: bool,
+    /// What the last text that fitted has in the gaps of its template.
+    filled: [Filled; MAX_GAPS],
+    serial: u32,
+    /// Texts that are no templates, and those that fit one, once they are asked for.
+    document: Document,
+    /// How far the text that was parsed last is the same as those of a template.
+    shared: Option<Shared>,
+    /// A text that fitted no template, until another one is like it.
+    candidate: String,
+}
+
+impl Reader {
+    /// Finds the template that the text fits with which some bytes begin. What follows the text is for the
+    /// caller to judge; the text is a whole JSON object.
+    #[inline]
+    pub fn fit(&mut self, bytes: &[u8]) -> Option<Fit> {
+        let last = self.last?;
+        match self.templates.get(last)?.fit(bytes, &mut self.filled) {
+            Some(len) => Some(self.fitted(last, len)),
+            None => self.fit_another(bytes),
+        }
+    }
+
+    /// The same with the templates that were not used last.
+    #[inline(never)]
+    fn fit_another(&mut self, bytes: &[u8]) -> Option<Fit> {
+        let last = self.last;
+        (0..self.templates.len()).filter(|&slot| Some(slot) != last).find_map(|slot| {
+            let len = self.templates[slot].fit(bytes, &mut self.filled)?;
+            Some(self.fitted(slot, len))
+        })
+    }
+
+    /// Reads a text.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Document::read`].
+    pub fn read(&mut self, text: &str) -> Result<Read, Invalid> {
+        if text.len() <= MAX_TEXT
+            && let Some(fit) = self.fit(text.as_bytes()).filter(|fit| fit.len == text.len())
+        {
+            return Ok(Read::Like(fit));
+        }
+        self.read_unlike(text)
+    }
+
+    /// Reads a text that is known to [fit](Self::fit) no template as it is.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Document::read`].
+    pub fn read_unlike(&mut self, text: &str) -> Result<Read, Invalid> {
+        match self.fit_newly(text) {
+            Some(fit) => Ok(Read::Like(fit)),
+            None => self.parse(text).map(|()| Read::Parsed),
+        }
+    }
+
+    /// The same for readers who parse by other means: None leaves it to them, and costs next to nothing. A text
+    /// becomes a template only once another one looks like it.
+    /// The text is known to fit no template as it is.
+    pub fn fit_or_remember(&mut self, text: &str) -> Option<Fit> {
+        let fit = self.fit_newly(text);
+        if fit.is_some() || text.len() > MAX_TEXT || !text.starts_with('{') {
+            return fit;
+        }
+        let other = std::mem::take(&mut self.candidate);
+        // Of an object with a key twice, readers who parse by other means may keep what is not in its values.
+        if looks_like(text, &other)
+            && self.document.read(&other).is_ok()
+            && !(self.document.has_duplicates || self.document.has_escaped_keys)
+        {
+            self.learn(&other);
+            // It is not used again before the next text is learned.
+            self.document.shrink();
+            let fit = self.fit_newly(text);
+            if fit.is_some() {
+                return fit;
+            }
+        }
+        self.is_template = false;
+        self.candidate = other;
+        self.candidate.clear();
+        self.candidate.push_str(text);
+        None
+    }
+
+    /// What the text that fits has in common with its template.
+    #[must_use]
+    pub fn alike<'a>(&'a self, fit: Fit, text: &'a [u8]) -> Alike<'a> {
+        Alike { fit, template: &self.templates[fit.slot], filled: &self.filled, text }
+    }
+
+    /// The number of the template that the text that was read last is of, or became.
+    #[must_use]
+    pub fn template_number(&self) -> Option<u32> {
+        let slot = self.last.filter(|_| self.is_template)?;
+        Some(self.templates[slot].number)
+    }
+
+    /// How far the text that was parsed last is the same as every text of the template before it. None where there is
+    /// no template, or a key stands twice.
+    #[must_use]
+    pub fn shared(&self) -> Option<Shared> {
+        self.shared
+    }
+
+    /// Makes a document of the text that fits.
+    pub fn expand(&mut self, fit: Fit) {
+        self.unpack(fit);
+        let filled = self.templates[fit.slot].gaps.iter().zip(&self.filled);
+        self.document.has_escapes |= filled.clone().any(|(_, filled)| filled.escaped);
+        self.document.shift(&filled.map(|(gap, filled)| {
+            let quote = u32::from(gap.is_string);
+            Moved { node: gap.node, old_end: gap.end + quote, new_end: filled.end + quote }
+        }));
+    }
+
+    /// Makes a document of the template's own text, for [`template`](Self::template).
+    pub fn unpack(&mut self, fit: Fit) {
+        self.document.unpack(&self.templates[fit.slot].values);
+    }
+
+    /// The template's own text as a value, once it is unpacked. What stands outside the gaps is the same in each
+    /// text that fits.
+    #[must_use]
+    pub fn template(&self, fit: Fit) -> Value<'_> {
+        self.document.root(&self.templates[fit.slot].text)
+    }
+
+    /// The values of the text that was parsed, expanded or unpacked last.
+    #[must_use]
+    pub fn document(&self) -> &Document {
+        &self.document
+    }
+
+    /// Parses a text that fits no template, and makes it one if it may be.
+    fn parse(&mut self, text: &str) -> Result<(), Invalid> {
+        self.is_template = false;
+        self.shared = None;
+        if self.document.capacity() > KEPT_CAPACITY {
+            self.document.shrink();
+        }
+        if text.len() > MAX_TEXT {
+            return self.document.read(text);
+        }
+        match self.last.map(|slot| &self.templates[slot]) {
+            Some(like) => {
+                let shared = common_prefix(like.text.as_bytes(), text.as_bytes());
+                self.document.unpack(&like.values);
+                let had_duplicates = self.document.has_duplicates;
+                self.document.read_on(text, shared)?;
+                if !(had_duplicates || self.document.has_duplicates) {
+                    // What is in a gap may have been another text since.
+                    let len = like.gaps.first().map_or(shared, |gap| shared.min(gap.start as usize));
+                    self.shared = Some(Shared { template: like.number, len });
+                }
+            }
+            None => self.document.read(text)?,
+        }
+        let is_line = memchr2(b'\n', b'\r', text.as_bytes()).is_none();
+        if text.starts_with('{') && is_line && !self.document.has_escaped_keys {
+            self.learn(text);
+        }
+        Ok(())
+    }
+
+    /// Makes a template of the text that was parsed.
+    fn learn(&mut self, text: &str) {
+        let slot = if self.templates.len() < MAX_TEMPLATES {
+            self.templates.push(Template::default());
+            self.templates.len() - 1
+        } else {
+            // Whichever is not in use: a stream that changes its shape all the time has no use for any.
+            self.last.map_or(0, |last| (last + 1) % MAX_TEMPLATES)
+        };
+        self.serial += 1;
+        self.templates[slot] = Template {
+            text: text.into(),
+            values: self.document.pack(),
+            gaps: Box::default(),
+            number: self.serial,
+            serial: self.serial,
+        };
+        self.last = Some(slot);
+        self.is_template = true;
+    }
+
+    /// Finds a template that the text fits if it has more gaps.
+    fn fit_newly(&mut self, text: &str) -> Option<Fit> {
+        if text.len() > MAX_TEXT {
+            return None;
+        }
+        let last = self.last;
+        // The last one first, then the newest.
+        let order =
+            || last.into_iter().chain((0..self.templates.len()).rev().filter(move |&it| Some(it) != last));
+        let (slot, gaps) =
+            order().find_map(|slot| Some((slot, self.templates[slot].gaps_for(text.as_bytes())?)))?;
+        let template = &mut self.templates[slot];
+        template.gaps = gaps;
+        self.serial += 1;
+        template.serial = self.serial;
+        // It fits by the same rules as any other text, now that the gaps are known.
+        template.fit(text.as_bytes(), &mut self.filled).filter(|&len| len == text.len())?;
+        Some(self.fitted(slot, text.len()))
+    }
+
+    #[inline]
+    fn fitted(&mut self, slot: usize, len: usize) -> Fit {
+        self.last = Some(slot);
+        self.is_template = true;
+        let Template { number, serial, .. } = self.templates[slot];
+        Fit { slot, template: number, serial, len }
+    }
+}
+
+/// Whether two texts differ in so little that it may be scalars alone.
+fn looks_like(one: &str, other: &str) -> bool {
+    let (one, other) = (one.as_bytes(), other.as_bytes());
+    let before = common_prefix(one, other);
+    let behind = common_suffix(one, other);
+    (before + behind) * 4 > one.len().max(other.len()) * 3
+}
