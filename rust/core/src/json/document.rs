@@ -90,12 +90,12 @@ impl Document {
     ///
     /// orjson would not take the text, or it is as long as 4 GiB.
     pub fn read(&mut self, text: &str) -> Result<(), Invalid> {
+        self.nodes.clear();
+        self.open.clear();
         if u32::try_from(text.len()).is_err() {
             return Err(Invalid);
         }
-        self.nodes.clear();
         self.nodes.reserve(USUAL_NODES);
-        self.open.clear();
         self.open.reserve(USUAL_DEPTH);
         self.has_escapes = false;
         self.has_escaped_keys = false;
