@@ -6,7 +6,7 @@
 use std::hint::black_box;
 
 use deltawire_core::LimitExceeded;
-use deltawire_core::chat::Limits;
+use deltawire_core::chat::{Limits, Text};
 use deltawire_core::relay::{Edit, Relay, Rules};
 use deltawire_core::sse::EventParser;
 use deltawire_core::stream::{ChatReader, ChunkParser, Step};
@@ -91,7 +91,7 @@ fn said(reader: &ChatReader) -> Found {
     let items = reader.chunks().payloads();
     let bytes = reader.message().choices().map(|(_, choice)| {
         let calls: usize = choice.tool_calls.iter().map(|call| call.arguments(true).len()).sum();
-        choice.content.as_ref().map_or(0, String::len) + calls
+        choice.content.as_ref().map_or(0, Text::len) + calls
     });
     Found { items: usize::try_from(items).unwrap_or(usize::MAX), bytes: bytes.sum() }
 }

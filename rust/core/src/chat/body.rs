@@ -6,7 +6,7 @@
 
 use std::fmt::Write;
 
-use crate::chat::{Accumulator, Choice, Extras, ToolCall};
+use crate::chat::{Accumulator, Choice, Extras, Text, ToolCall};
 
 impl Accumulator {
     /// The body. `ended` tells whether the stream has; `id_of` gives the id of a call, by the index of its
@@ -61,9 +61,9 @@ fn write_message(
 ) -> String {
     let mut body = Object::begin(out);
     body.text("role", if choice.role.is_empty() { "assistant" } else { &choice.role });
-    body.text_or_null("content", choice.content.as_deref());
-    body.text_if("refusal", choice.refusal.as_deref());
-    body.text_if("reasoning", choice.reasoning.text.as_deref());
+    body.text_or_null("content", choice.content.as_ref().map(Text::as_str).as_deref());
+    body.text_if("refusal", choice.refusal.as_ref().map(Text::as_str).as_deref());
+    body.text_if("reasoning", choice.reasoning.text.as_ref().map(Text::as_str).as_deref());
     if !choice.reasoning.details.is_empty() {
         body.list("reasoning_details", choice.reasoning.details.iter(), |out, detail| {
             let mut body = Object::begin(out);

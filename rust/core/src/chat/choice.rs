@@ -6,6 +6,7 @@
 
 use std::borrow::Cow;
 
+use crate::chat::Text;
 use crate::chat::extras::{Extras, RawList};
 use crate::chat::plan::{Growth, Target};
 use crate::chat::reasoning::Reasoning;
@@ -49,9 +50,9 @@ pub struct Choice {
     /// The first that is not blank; empty stands for "assistant".
     pub role: Box<str>,
     /// None until a string is sent, also an empty one.
-    pub content: Option<String>,
+    pub content: Option<Text>,
     /// None until text is sent.
-    pub refusal: Option<String>,
+    pub refusal: Option<Text>,
     /// From all the fields that carry it.
     pub reasoning: Reasoning,
     /// Functions and custom tools.
@@ -238,7 +239,7 @@ impl Choice {
                 ("thinking", Some(thinking)) => {
                     let texts = thinking.items().filter_map(|part| part.get("text"));
                     for text in texts.chain([thinking]).filter_map(Value::as_str) {
-                        more += self.reasoning.push(&text);
+                        more += self.reasoning.push(text.as_bytes());
                     }
                 }
                 _ => more += self.content_parts.push(part),
@@ -301,19 +302,6 @@ impl Choice {
     }
 }
 
-fn push(held: &mut Option<String>, text: Option<Cow<'_, str>>) -> isize {
-    text.map_or(0, |text| append(held.get_or_insert_default(), &text))
-}
-
-/// The room for the first words of a text.
-const FIRST_ROOM: usize = 64;
-
-/// Appends to a text that comes in small pieces; returns how many more bytes are held.
-#[inline]
-pub(super) fn append(held: &mut String, piece: &str) -> isize {
-    if held.capacity() == 0 && !piece.is_empty() {
-        held.reserve(FIRST_ROOM);
-    }
-    held.push_str(piece);
-    piece.len().cast_signed()
+fn push(held: &mut Option<Text>, text: Option<Cow<'_, str>>) -> isize {
+    text.map_or(0, |text| held.get_or_insert_default().push(text.as_bytes()))
 }

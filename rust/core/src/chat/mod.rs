@@ -16,6 +16,7 @@ mod extras;
 mod places;
 mod plan;
 mod reasoning;
+mod text;
 mod tool_calls;
 
 pub(crate) use body::write_text;
@@ -25,4 +26,5 @@ pub use choice::{Audio, Choice, FunctionCall, Logprobs};
 pub use error::ProviderError;
 pub use extras::{Extras, RawList};
 pub use reasoning::{Detail, Reasoning};
+pub use text::Text;
 pub use tool_calls::{Repair, Repairs, ToolCall, ToolCalls};

@@ -18,7 +18,6 @@
 
 use std::borrow::Cow;
 
-use crate::chat::choice::append;
 use crate::chat::{Accumulator, Choice};
 use crate::json::{Alike, Value};
 
@@ -178,16 +177,18 @@ impl Plan {
         let text = if alike.is_only_gap(node) { alike.string(0)? } else { self.find(alike)? };
         let choice = &mut choices.get_mut(choice)?.1;
         Some(match target {
-            Target::Content => append(choice.content.get_or_insert_default(), &text),
+            Target::Content => choice.content.get_or_insert_default().push(&text),
             Target::Reasoning if text.is_empty() => 0,
             Target::Reasoning => choice.reasoning.push(&text),
-            Target::Arguments(call, named) => choice.tool_calls.add_arguments(call, named, &text)?,
+            Target::Arguments(call, named) => {
+                choice.tool_calls.add_arguments(call, named, str::from_utf8(&text).ok()?)?
+            }
         })
     }
 
     /// The text of a chunk that differs elsewhere too, or nowhere.
     #[inline(never)]
-    fn find<'a>(&self, alike: &Alike<'a>) -> Option<Cow<'a, str>> {
+    fn find<'a>(&self, alike: &Alike<'a>) -> Option<Cow<'a, [u8]>> {
         let mut text = None;
         for (gap, node) in alike.gaps().enumerate() {
             if node == self.text.node {

@@ -7,10 +7,9 @@
 //! Details with one type and index are one block. Of its fields, `text` and `summary` grow by each fragment;
 //! of the others the last value that is not null counts, so a signature that comes alone at the end is kept.
 
-use crate::chat::Extras;
-use crate::chat::choice::append;
 use crate::chat::places::Places;
 use crate::chat::plan::{Growth, Target};
+use crate::chat::{Extras, Text};
 use crate::json::{Kind, Value};
 
 /// One block of `reasoning_details`.
@@ -30,7 +29,7 @@ pub struct Detail {
 #[derive(Clone, Debug, Default)]
 pub struct Reasoning {
     /// The text so far, if any came.
-    pub text: Option<String>,
+    pub text: Option<Text>,
     /// The blocks so far, in the order in which they first came.
     pub details: Vec<Detail>,
     /// The place of a block by its type and index.
@@ -39,8 +38,8 @@ pub struct Reasoning {
 
 impl Reasoning {
     /// Appends plain text; returns how many more bytes are held.
-    pub fn push(&mut self, text: &str) -> isize {
-        append(self.text.get_or_insert_default(), text)
+    pub(super) fn push(&mut self, text: &[u8]) -> isize {
+        self.text.get_or_insert_default().push(text)
     }
 
     /// Takes the three fields of a delta, and notes what they make grow; returns how many more bytes are held.
@@ -62,7 +61,7 @@ impl Reasoning {
         let second = second.filter(|second| first.as_ref() != Some(second));
         let plain = first.is_some() || second.is_some();
         for text in first.iter().chain(&second) {
-            more += self.push(text);
+            more += self.push(text.as_bytes());
         }
         for fragment in details.into_iter().flat_map(Value::items) {
             growth.other();
@@ -102,7 +101,7 @@ impl Reasoning {
             }
         }
         if !plain && !texts.is_empty() {
-            more += self.push(&texts);
+            more += self.push(texts.as_bytes());
         }
         more
     }

@@ -22,9 +22,9 @@
 //! Indices and ids are keys, never positions: a fragment costs the same at index 0 and at four billion.
 
 use crate::chat::Extras;
-use crate::chat::choice::append;
 use crate::chat::places::Places;
 use crate::chat::plan::Growth;
+use crate::chat::text::append;
 use crate::json::{Completeness, Document, Kind, Value, compact};
 
 /// Something about a call that had to be put right.

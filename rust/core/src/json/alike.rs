@@ -50,13 +50,13 @@ impl<'a> Alike<'a> {
         matches!(*self.template.gaps, [gap] if gap.node as usize == node)
     }
 
-    /// The text of a string in a gap, decoded. The gap is given by its place among the gaps.
+    /// The text of a string in a gap, decoded: UTF-8, as has been checked. The gap is given by its place among the
+    /// gaps.
     #[inline]
     #[must_use]
-    pub fn string(&self, gap: usize) -> Option<Cow<'a, str>> {
-        let Filled { start, end, escaped } = *self.filled.get(gap)?;
-        let text = std::str::from_utf8(&self.text[start as usize..end as usize]).ok()?;
-        Some(if escaped { Cow::Owned(scan::unescape(text)) } else { Cow::Borrowed(text) })
+    pub fn string(&self, gap: usize) -> Option<Cow<'a, [u8]>> {
+        let raw = self.raw(gap);
+        if self.filled.get(gap)?.escaped { unescaped(raw) } else { Some(Cow::Borrowed(raw)) }
     }
 
     /// The bytes in a gap; of a string, between its quotes.
@@ -76,21 +76,17 @@ impl<'a> Alike<'a> {
 
     /// The text of a string in no gap, decoded. The string is given by its place among the values.
     #[must_use]
-    pub fn fixed_string(&self, node: usize) -> Option<Cow<'a, str>> {
+    pub fn fixed_string(&self, node: usize) -> Option<Cow<'a, [u8]>> {
         let text = self.template.values.string(node, &self.template.text)?;
-        Some(if text.contains('\\') { Cow::Owned(scan::unescape(text)) } else { Cow::Borrowed(text) })
+        if text.contains('\\') { unescaped(text.as_bytes()) } else { Some(Cow::Borrowed(text.as_bytes())) }
     }
 
     /// What stands in a gap: the decoded text of a string, or a number as it was sent.
     #[inline]
     #[must_use]
     pub fn scalar(&self, gap: usize) -> Option<Scalar<'a>> {
-        let is_string = self.template.gaps.get(gap)?.is_string;
-        if is_string && !self.filled[gap].escaped {
-            return Some(Scalar::String(Cow::Borrowed(self.raw(gap))));
-        }
-        if is_string {
-            return self.string(gap).map(|text| Scalar::String(Cow::Owned(text.into_owned().into_bytes())));
+        if self.template.gaps.get(gap)?.is_string {
+            return self.string(gap).map(Scalar::String);
         }
         std::str::from_utf8(self.raw(gap)).ok().map(Scalar::Number)
     }
@@ -109,4 +105,9 @@ impl<'a> Alike<'a> {
         let before = gaps.take_while(|(gap, _)| gap.end as usize <= place).last();
         before.map_or(place, |(gap, filled)| place - gap.end as usize + filled.end as usize)
     }
+}
+
+#[cold]
+fn unescaped(text: &[u8]) -> Option<Cow<'static, [u8]>> {
+    Some(scan::unescape(std::str::from_utf8(text).ok()?).into_bytes().into())
 }
