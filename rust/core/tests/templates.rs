@@ -263,6 +263,16 @@ fn a_value_that_is_again_what_it_was_before_the_last_chunk_counts() {
 }
 
 #[test]
+fn a_chunk_that_came_by_another_way_is_the_one_before() {
+    let mut reader = reader(false);
+    reader.feed(b"data: {\"model\":\"a\",\"choices\":[{\"delta\":{\"content\":\"x\"}}]}\n\n").unwrap();
+    reader.add("{\"model\":\"b\",\"choices\":[{\"delta\":{\"content\":\"y\"}}]}").unwrap();
+    // It begins like the template, and fits none.
+    reader.feed(b"data: {\"model\":\"a\",\"choices\":[{\"delta\":{}}]}\n\n").unwrap();
+    assert_eq!(reader.message().model.as_deref(), Some("a"));
+}
+
+#[test]
 fn usage_that_is_said_in_several_places_is_told_apart_in_each_chunk() {
     let chunk = |rest: &str| format!(r#"{{"usage":{{"t":1}},"choices":[{{"delta":{{}}}}]{rest}}}"#);
     assert!(
