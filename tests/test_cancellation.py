@@ -201,7 +201,7 @@ async def test_cancelling_a_scope_at_any_await_closes_the_source(
 async def test_cancelling_a_task_of_asyncio_at_any_await_closes_the_source(
     kind: type[Waits], read: Any, deadlines: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("deltawire._closing._CLOSE_SECONDS", 0.01)
+    monkeypatch.setattr("deltawire._closing._CLOSE_SECONDS", 0.05)
     waits = await count_waits(kind, read)
     for at in range(1, waits + 1):
         source = kind(at, lambda: None, EVENTS)

@@ -646,9 +646,12 @@ async def test_another_type_is_refused_with_the_facts(content_type: str) -> None
                 _ = next(events) if attempt == 0 else await anext(events)
             assert (caught.value.status, caught.value.content_type) == (502, content_type)
         assert events.bytes == 0
+        await events.aclose()
+    values = JSONStream(response(content_type, body))
     with pytest.raises(NotEventStream) as caught:
-        await anext(JSONStream(response(content_type, body)))
+        await anext(values)
     assert caught.value.preview == body[:200]
+    await values.aclose()
 
 
 def test_the_type_is_not_looked_at_where_it_does_not_matter() -> None:

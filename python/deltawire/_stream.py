@@ -416,8 +416,9 @@ class BaseStream(_Items, Generic[_T]):
     def _plain_source(self) -> AsyncIterator[Chunk] | None:
         """Return the source, if all that is to be done next is to read it and to feed the parser."""
         opened = self._opened
-        is_plain = self._state == "reading" and not self._at_end and self._deadlines is None
-        return opened.chunks if is_plain and opened is not None and not opened.polled else None
+        if self._state != "reading" or self._at_end or self._deadlines is not None or opened is None:
+            return None
+        return None if opened.polled else opened.chunks
 
     def _take_turn(self) -> None:
         try:
