@@ -1,7 +1,8 @@
 """Chat streams over an in-memory source, with `async for`: from chunks to the message or the last value.
 
 The source is an async generator that never waits, the same for all; so what is timed is the stream and not
-the network. A way drives the event loop itself, and is as such called like any other.
+the network. A way drives the event loop itself, and is as such called like any other; what is timed reads all
+its inputs inside one run of the loop, as a run takes as long as reading ten events.
 
 - feeding: `ChatParser.feed` inside a plain `async for`. What a user would write without a stream.
 - ChatStream: the chunks are iterated over, and the message is asked for at the end.
@@ -14,7 +15,7 @@ the network. A way drives the event loop itself, and is as such called like any 
 import asyncio
 import atexit
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import httpx
@@ -138,6 +139,15 @@ def over(read: Callable[[Chunks], Awaitable[object]], inputs: list[Chunks]) -> C
     return lambda: _loop().run_until_complete(all_of_them())
 
 
+def _way(
+    read: Callable[[Chunks], Coroutine[Any, Any, Any]],
+    result: Callable[[Any], Any] | None = None,
+    *,
+    floor: bool = False,
+) -> Way:
+    return Way(run(read), result, floor=floor, over=partial(over, read))
+
+
 def _to_dict(chunk: Any) -> dict[str, Any] | None:
     return None if chunk is None else chunk.to_dict()
 
@@ -146,9 +156,9 @@ OURS = "deltawire ChatStream"
 OPENAI = "openai client and accumulator"
 
 WAYS = {
-    OURS: Way(run(deltawire), message_peers.found),
-    OPENAI: Way(run(openai_client), message_peers.found),
-    "httpx-sse + orjson": Way(run(httpx_sse_orjson), floor=True),
-    "httpx2 + orjson": Way(run(httpx2_orjson), floor=True),
-    "deltawire ChatParser, fed": Way(run(feeding), _to_dict, floor=True),
+    OURS: _way(deltawire, message_peers.found),
+    OPENAI: _way(openai_client, message_peers.found),
+    "httpx-sse + orjson": _way(httpx_sse_orjson, floor=True),
+    "httpx2 + orjson": _way(httpx2_orjson, floor=True),
+    "deltawire ChatParser, fed": _way(feeding, _to_dict, floor=True),
 }

@@ -55,6 +55,8 @@ class Way(NamedTuple):
         cut_out: whether it gets the data already cut out, which is the same for every cut.
         floor: whether it does less than the others: it gives back the last value that it decoded.
         not_for: shapes that it is not timed on, because it gets them wrong or takes too long.
+        over: makes a function that does `run` on one input after the other, where there is more to a `run`
+            than reading: it drives an event loop.
     """
 
     run: Callable[[Any], Any]
@@ -62,6 +64,7 @@ class Way(NamedTuple):
     cut_out: bool = False
     floor: bool = False
     not_for: frozenset[str] = frozenset()
+    over: Callable[[list[Any]], Callable[[], None]] | None = None
 
     def input(self, chat: Chat, cut: str, events: int | None = None) -> Chunks:
         """Give what `run` takes for a stream, or for its first events."""

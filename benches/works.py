@@ -5,6 +5,7 @@ stream, of which there are one or several (the seeds of a generated one); they a
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 from benches import async_peers, chats, chunk_peers, json_peers, message_peers, peers, relay_ways
@@ -143,7 +144,8 @@ def runs(work: Work, lib: str, shape: str, cut: str, passes: int = 1) -> list[Ca
     """Make the functions to be timed: one over all recorded bodies, or one for each generated stream."""
     way, made = work.ways[lib], SHAPES[shape]()
     groups = [made * passes] if shape == RECORDED else [[chat] * passes for chat in made]
-    return [over(way.run, [way.input(chat, cut) for chat in group]) for group in groups]
+    over_all = way.over or partial(over, way.run)
+    return [over_all([way.input(chat, cut) for chat in group]) for group in groups]
 
 
 def size(shape: str) -> tuple[int, int]:

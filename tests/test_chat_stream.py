@@ -6,7 +6,10 @@ in test_chat_accumulator.py; here is what ChatStream adds. The sources are scrip
 
 from __future__ import annotations
 
+import copy
 import itertools
+import pickle
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -385,6 +388,39 @@ def test_timings_come_from_the_clock_that_was_given() -> None:
     assert (timings.first_byte, timings.first_event) == (1.0, 3.0)
     assert (timings.first_content, timings.first_tool_call) == (3.5, 7.5)
     assert (timings.last_event, timings.longest_gap) == (7.75, 4.0)
+
+
+def test_timings_go_on_while_a_copy_stays() -> None:
+    ticks = itertools.count()
+    stream = ChatStream(HELLO, clock=lambda: next(ticks))
+    next(stream)
+    timings, kept = stream.timings, copy.copy(stream.timings)
+    assert timings is stream.timings
+    assert timings == kept
+    list(stream)
+    assert timings != kept
+    assert kept == StreamTimings(first_byte=1.0, first_event=1.0, first_content=1.0, last_event=1.0)
+    assert repr(kept).startswith("StreamTimings(first_byte=1.0, first_event=1.0, ")
+    assert pickle.loads(pickle.dumps(timings)) == timings
+    assert timings != "no timings"
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_what_hears_of_gaps_may_look_at_the_stream_and_fail_it(fails: bool) -> None:
+    heard = []
+
+    def on_gap(seconds: float) -> None:
+        heard.append((seconds, stream.completion.choices[0].message.content, stream.timings.last_event))
+        if fails:
+            raise KeyError("gap")
+
+    ticks = itertools.count()
+    stream = ChatStream(HELLO, clock=lambda: next(ticks))
+    stream.timings.on_gap = on_gap
+    next(stream)
+    with pytest.raises(KeyError) if fails else nullcontext():
+        next(stream)
+    assert heard == [(1.0, "Hello", 2.0)]
 
 
 @pytest.mark.parametrize("last", [b"data: bad\n\n", HELLO[1]], ids=["InvalidJSON", "LimitExceeded"])

@@ -22,6 +22,7 @@ from clients import EVERYWHERE
 from conftest import ASYNCIO
 from fakes import agenerate
 from servers import Exchange, serve
+from virtual_time import VIRTUAL
 
 import deltawire._closing
 from deltawire import ChatStream, EventStream, IncompleteStream, JSONStream
@@ -231,29 +232,43 @@ async def test_at_most_64_kib_are_read_behind_the_sentinel() -> None:
 
 
 @pytest.mark.anyio
-async def test_nothing_is_read_behind_the_sentinel_for_longer_than_100_ms(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    entered: list[float] = []
-
-    def move_on_after(seconds: float) -> Any:
-        entered.append(seconds)
-        return anyio.move_on_after(0.005)
-
-    monkeypatch.setattr(deltawire._closing, "move_on_after", move_on_after)
-
+@pytest.mark.parametrize("anyio_backend", VIRTUAL)
+@pytest.mark.parametrize("pause", [0.03, 1000.0])
+async def test_nothing_is_read_behind_the_sentinel_for_longer_than_100_ms(pause: float) -> None:
     async def trickle() -> AsyncIterator[bytes]:
         yield ONE + DONE
         while True:
-            await checkpoint()
+            await anyio.sleep(pause)
             yield b"x"
 
     class Trickling(Response):
         def aiter_bytes(self) -> AsyncIterator[bytes]:
             return trickle()
 
+    began = anyio.current_time()
     assert [value async for value in JSONStream(Trickling())] == [1]
-    assert entered == [0.1]
+    assert anyio.current_time() - began == pytest.approx(0.1)
+
+
+@pytest.mark.anyio
+async def test_a_response_that_was_read_to_its_end_is_not_closed_again() -> None:
+    class Closed(Response):
+        is_closed = False
+        closings = 0
+
+        async def aiter_bytes(self) -> AsyncIterator[bytes]:
+            async for chunk in super().aiter_bytes():
+                yield chunk
+            self.is_closed = True
+
+        async def aclose(self) -> None:
+            self.closings += 1
+
+    for steps, closings in [((ONE + DONE, b"\n"), 0), ((ONE + DONE, OSError("reset")), 1)]:
+        response = Closed(*steps)
+        async with JSONStream(response) as stream:
+            assert [value async for value in stream] == [1]
+        assert response.closings == closings
 
 
 @pytest.mark.anyio

@@ -1,7 +1,7 @@
 """What `anext` of a stream awaits: it is native where all that is to be done is to read and to feed.
 
-Whatever comes of a read, it is what the way through Python makes of it, which `batches` goes; and towards who
-awaits it, it behaves as a coroutine does.
+Whatever comes of a read, it is what the way through Python makes of it, `_afill`; and towards who awaits it,
+it behaves as a coroutine does.
 """
 
 from __future__ import annotations
@@ -105,7 +105,10 @@ async def test_whatever_comes_of_a_read_is_what_python_makes_of_it(
                 async def one(stream: Any = stream) -> list[Any]:
                     return [await anext(stream)]
 
-                outcomes = await who.outcomes(one if is_native else stream.batches().__anext__)
+                async def batch(stream: Any = stream) -> list[Any]:
+                    return list(await stream._afill())
+
+                outcomes = await who.outcomes(one if is_native else batch)
                 found.append((outcomes, stream.bytes, stream.events, repr(stream)))
         assert found[0] == found[1], f"seed {seed}"
 

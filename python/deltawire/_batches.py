@@ -18,13 +18,11 @@ _T = TypeVar("_T")
 class Batches(Generic[_T]):
     """The items of a stream, in a list for each network chunk that completed any."""
 
-    __slots__ = ("_afill", "_fill")
+    __slots__ = ("_abatch", "_fill")
 
-    def __init__(
-        self, fill: Callable[[], Iterator[_T]], afill: Callable[[], Awaitable[Iterator[_T]]]
-    ) -> None:
+    def __init__(self, fill: Callable[[], Iterator[_T]], abatch: Callable[[], Awaitable[list[_T]]]) -> None:
         self._fill = fill
-        self._afill = afill
+        self._abatch = abatch
 
     def __iter__(self) -> Self:
         return self
@@ -35,8 +33,8 @@ class Batches(Generic[_T]):
     def __aiter__(self) -> Self:
         return self
 
-    async def __anext__(self) -> list[_T]:
-        return list(await self._afill())
+    def __anext__(self) -> Awaitable[list[_T]]:
+        return self._abatch()
 
 
 class Pieces(Generic[_T]):

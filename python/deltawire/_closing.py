@@ -11,14 +11,16 @@ from __future__ import annotations
 from contextlib import suppress
 from inspect import isawaitable
 from types import coroutine
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from anyio import CancelScope, current_time, move_on_after
+from anyio import CancelScope, current_time
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Generator
 
     from deltawire._readers import Chunk
+
+_T = TypeVar("_T")
 
 # How long closing may take in all, in seconds: a peer that does not answer must not hold up a cancelled task.
 _CLOSE_SECONDS = 1.0
@@ -28,13 +30,22 @@ _DRAIN_SECONDS = 0.1
 _DRAIN_BYTES = 64 * 1024
 
 
-async def drain(chunks: AsyncIterator[Chunk]) -> None:
-    """Read to the end of the body, for 100 ms and 64 KiB at most."""
-    size = 0
+async def drain(chunks: AsyncIterator[Chunk]) -> bool:
+    """Read to the end of the body, for 100 ms and 64 KiB at most. Tell whether it came."""
     # The message is whole: whatever goes wrong here costs the connection and nothing else.
-    with suppress(Exception), move_on_after(_DRAIN_SECONDS):
+    with suppress(Exception), CancelScope() as scope:
+        return await _within(_DRAIN_SECONDS, scope, _read_on(chunks))
+    return False
+
+
+async def _read_on(chunks: AsyncIterator[Chunk]) -> bool:
+    size = 0
+    try:
         while size < _DRAIN_BYTES:
             size += len(await chunks.__anext__())
+    except StopAsyncIteration:
+        return True
+    return False
 
 
 def close_all(closers: tuple[Callable[[], Any], ...]) -> None:
@@ -65,14 +76,12 @@ async def aclose_all(closers: tuple[Callable[[], Any], ...]) -> None:
         raise failures[0]
 
 
-async def _wait(awaitable: Awaitable[Any]) -> None:
-    await awaitable
+async def _wait(awaitable: Awaitable[Any]) -> Any:
+    return await awaitable
 
 
 @coroutine
-def _within(
-    seconds: float, scope: CancelScope, steps: Coroutine[Any, Any, None]
-) -> Generator[Any, Any, None]:
+def _within(seconds: float, scope: CancelScope, steps: Coroutine[Any, Any, _T]) -> Generator[Any, Any, _T]:
     """Await for so many seconds from the first wait on: most have nothing to wait for, and a timer costs."""
     try:
         step = steps.send(None)
@@ -87,5 +96,6 @@ def _within(
                 step = steps.throw(error)
             else:
                 step = steps.send(sent)
-    except StopIteration:
-        return
+    except StopIteration as stopped:
+        result: _T = stopped.value
+        return result

@@ -175,7 +175,11 @@ class BaseStream(_Items, Generic[_T]):
 
         The first list is the rest of the batch in which item iteration stands.
         """
-        return Batches(self._fill, self._afill)
+        return Batches(self._fill, self._abatch)
+
+    async def _abatch(self) -> list[_T]:
+        first = await self.__anext__()
+        return [first, *self._pending]
 
     def __enter__(self) -> Self:
         self._open(_SYNC)
@@ -200,7 +204,9 @@ class BaseStream(_Items, Generic[_T]):
         try:
             try:
                 if kind is None and self._state == "ended" and not self._closed:
-                    await self._drain(self._open(_ASYNC))
+                    opened = self._open(_ASYNC)
+                    if opened.keeps_connection:
+                        await self._drain(opened)
             finally:
                 await self.aclose()
         except Exception:
@@ -234,7 +240,9 @@ class BaseStream(_Items, Generic[_T]):
             return
         opened = self._open(_ASYNC)
         self._forget()
-        await aclose_all(opened.closers)
+        # A response that was read to its end has closed itself, and nothing is left to be done.
+        if not (self._at_end and is_closed(self._source)):
+            await aclose_all(opened.closers)
 
     def __del__(self) -> None:
         # There is no state if the parser refused its arguments. On the sync side reference counting closes.
@@ -366,18 +374,19 @@ class BaseStream(_Items, Generic[_T]):
                     return self._pending
                 if until is not None and until():
                     return self._pending
-            await self._drain(opened)
+            if opened.keeps_connection:
+                await self._drain(opened)
             self._judge()
             raise StopAsyncIteration
         finally:
             self._turn = self._plain_source()
 
     async def _drain(self, opened: Opened[AsyncIterator[Chunk]]) -> None:
-        """Read what is left behind the sentinel, if that lets the client use its connection again."""
-        if opened.keeps_connection and not self._drained and not self._at_end:
+        """Read what is left behind the sentinel, which lets the client use its connection again."""
+        if not self._drained and not self._at_end:
             self._drained = True
             if not is_closed(self._source):
-                await drain(opened.chunks)
+                self._at_end = await drain(opened.chunks)
 
     def _timed_out(self, passed: DeadlinePassed) -> StreamTimeout:
         return StreamTimeout(

@@ -94,18 +94,6 @@ impl Document {
         self.fill(text)
     }
 
-    /// Reads a text by what it has in common with `before`, which was read last, without an error.
-    ///
-    /// # Errors
-    ///
-    /// As for [`read`](Self::read).
-    pub(crate) fn read_after(&mut self, before: &str, text: &str) -> Result<(), Invalid> {
-        if self.has_escaped_keys {
-            return self.read(text);
-        }
-        self.read_on(text, scan::common_prefix(before.as_bytes(), text.as_bytes()))
-    }
-
     /// Reads a text that has its first `shared` bytes in common with the one whose values it holds, of
     /// which no key has an escape.
     pub(super) fn read_on(&mut self, text: &str, shared: usize) -> Result<(), Invalid> {

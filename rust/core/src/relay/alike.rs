@@ -1,4 +1,5 @@
-//! The fast way: blocks that are like an earlier one but for some strings and numbers.
+//! The fast way for other blocks than lone chunks (see `decisions`): those like an earlier one but for some strings
+//! and numbers.
 //!
 //! Most events of a stream are that. So a block that was looked at is kept as a template, with the places of
 //! its scalars and of its splices, and the next block is first compared with it, as it stands in the chunk, for
@@ -51,7 +52,7 @@ struct Template {
 pub(super) enum Fit {
     Keep,
     Drop,
-    /// To be written by [`Templates::write`].
+    /// To be written with its splices.
     Splice,
 }
 

@@ -12,7 +12,7 @@ use super::blocks::{Block, Blocks, Kind};
 use super::events::{Events, Outcome, Show};
 use super::rules::Rules;
 use super::{Observer, ending};
-use crate::stream::StreamEnd;
+use crate::stream::{Lone, StreamEnd};
 
 /// Up to this size memory for writing is kept beside that for the last chunk.
 const KEPT_CAPACITY: usize = 2 * 1024;
@@ -81,6 +81,21 @@ impl Editor {
         let mut blocks = std::mem::replace(&mut self.blocks, Blocks::new(0));
         let mut rest = chunk.bytes;
         loop {
+            if blocks.is_between() && !self.events.are_shown() && !rest.is_empty() {
+                observer.feed(&chunk.bytes[chunk.observed..chunk.end]);
+                chunk.observed = chunk.end;
+                let before = rest;
+                if let Some(lone) = observer.next_lone(&mut rest) {
+                    let block = &before[..before.len() - rest.len()];
+                    chunk.observed += block.len();
+                    if block.len() <= self.limit {
+                        chunk.end = chunk.observed;
+                        self.take_lone(&lone, block, &mut chunk, observer, show);
+                        continue;
+                    }
+                    rest = before;
+                }
+            }
             if blocks.is_between()
                 && self.events.may_compare()
                 && let Some((len, fit)) = self.events.templates.fit(rest, self.limit)
@@ -88,7 +103,7 @@ impl Editor {
                 let (block, behind) = rest.split_at(len);
                 rest = behind;
                 chunk.end += len;
-                self.take_fit(block, fit, &mut chunk);
+                self.take_fit(block, fit, &mut chunk, |events, out| events.templates.write(block, out));
                 continue;
             }
             let before = rest.len();
@@ -140,8 +155,36 @@ impl Editor {
         &self.out
     }
 
-    /// Takes a block that is like an earlier one.
-    fn take_fit(&mut self, block: &[u8], fit: Fit, chunk: &mut Chunk<'_>) {
+    /// Takes a lone chunk, which has been observed.
+    fn take_lone(
+        &mut self,
+        lone: &Lone<'_>,
+        block: &[u8],
+        chunk: &mut Chunk<'_>,
+        observer: &mut Observer,
+        show: &mut Show<'_>,
+    ) {
+        let start = if block.starts_with(b"data: ") { 6 } else { 5 };
+        let alike = observer.reader.chunks().alike(lone).filter(|_| self.events.may_compare());
+        if let Some(alike) = alike
+            && let Some(fit) = self.events.decisions.find(&alike)
+        {
+            self.take_fit(block, fit, chunk, |events, out| events.decisions.write(&alike, block, start, out));
+            return;
+        }
+        let outcome = self.events.edit_lone(lone, block, start, observer, show);
+        let block = Block { kind: Kind::Event, bytes: block, whole: true, in_chunk: true };
+        self.put(block, outcome, chunk);
+    }
+
+    /// Takes a block that is like an earlier one; `write` writes it with its splices.
+    fn take_fit(
+        &mut self,
+        block: &[u8],
+        fit: Fit,
+        chunk: &mut Chunk<'_>,
+        write: impl FnOnce(&Events, &mut Vec<u8>),
+    ) {
         (self.dropped, self.waits, self.lone) = (fit == Fit::Drop, false, false);
         if fit == Fit::Keep {
             return;
@@ -149,7 +192,7 @@ impl Editor {
         chunk.flush(block.len(), &mut self.out);
         chunk.run = chunk.end;
         if fit == Fit::Splice {
-            self.events.templates.write(block, &mut self.out);
+            write(&self.events, &mut self.out);
             self.events.edited_count += 1;
         } else {
             self.events.dropped_count += 1;
@@ -163,7 +206,7 @@ impl Editor {
         observer: &mut Observer,
         show: &mut Show<'_>,
     ) {
-        let Block { kind, bytes, whole, in_chunk } = block;
+        let Block { kind, bytes, whole, .. } = block;
         let outcome = match kind {
             Kind::Event if whole => {
                 if self.events.rules.repair || self.events.rules.append_error {
@@ -187,6 +230,12 @@ impl Editor {
             }
             _ => Outcome::Keep,
         };
+        self.put(block, outcome, chunk);
+    }
+
+    /// Writes what becomes of a block.
+    fn put(&mut self, block: Block<'_>, outcome: Outcome, chunk: &mut Chunk<'_>) {
+        let Block { kind, bytes, whole, in_chunk } = block;
         let drop = matches!(outcome, Outcome::Drop);
         if kind != Kind::LineEnd {
             self.lone = drop && kind == Kind::Comment;

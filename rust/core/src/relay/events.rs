@@ -1,26 +1,24 @@
 //! What becomes of an event: rules and repairs applied, shown to the caller, held back where it has to wait.
 //!
-//! Plan. The data of an event is read as JSON once; rules and repairs tell the spans to replace. Where nothing
-//! but scalars could be different in another event with the same outcome, it is kept as a template for the
-//! comparison in `alike`. What has to be sent ahead of the event at hand (one that waited, one that was made up)
+//! Plan. The data of an event is read as JSON once, by the observer if it is a lone chunk; rules and repairs tell the
+//! spans to replace. Where nothing but scalars could be different in another event with the same outcome, that is
+//! kept: for a lone chunk in `decisions`, for any other block in `alike`. What has to be sent ahead of the event at hand (one that waited, one that was made up)
 //! is gathered in `before`.
 
 use std::collections::HashSet;
 
-use super::alike::{Fit, Templates};
+use super::alike::{self, Templates};
+use super::decisions::Decisions;
 use super::lines::{Data, Splice, lines, spliced};
 use super::repair::{Finish, Repairer, made_chunk};
 use super::rules::{Rules, in_order};
 use super::{Edit, Observer, ending};
-use crate::json::{Document, Kind, Value};
+use crate::json::{Document, Fit, Kind, Read, Value};
 use crate::sse::{Event, EventParser};
-use crate::stream::{self, DataParser};
+use crate::stream::{self, DataParser, Lone};
 
 /// Up to this size memory for reading is kept from event to event.
 const KEPT_CAPACITY: usize = 2 * 1024;
-
-/// Up to this size a text is kept to be compared with the next one.
-const KEPT_TEXT: usize = 2 * 1024;
 
 /// What the caller makes of an event that it is shown.
 pub(super) type Show<'s> = dyn FnMut(Event<'_>) -> Edit + 's;
@@ -52,9 +50,8 @@ pub(super) struct Events {
     pub rules: Rules,
     sentinel: Box<str>,
     pub templates: Templates,
+    pub decisions: Decisions,
     document: Document,
-    /// What the document was read from last, if that may be of use for the next text.
-    read: String,
     repairer: Repairer,
     held: Option<Held>,
     /// Understands the events that are shown; None if none is.
@@ -76,8 +73,8 @@ impl Events {
             rules,
             sentinel: sentinel.into(),
             templates: Templates::default(),
+            decisions: Decisions::default(),
             document: Document::default(),
-            read: String::new(),
             repairer: Repairer::new(merge),
             held: None,
             before: Vec::new(),
@@ -114,9 +111,9 @@ impl Events {
     pub fn compare(&mut self, block: &[u8], limit: usize) -> Option<Outcome> {
         let fit = if self.may_compare() { self.templates.fit(block, limit) } else { None };
         match fit.filter(|(len, _)| *len == block.len())?.1 {
-            Fit::Keep => Some(Outcome::Keep),
-            Fit::Drop => Some(Outcome::Drop),
-            Fit::Splice => {
+            alike::Fit::Keep => Some(Outcome::Keep),
+            alike::Fit::Drop => Some(Outcome::Drop),
+            alike::Fit::Splice => {
                 self.edited_count += 1;
                 let mut out = Vec::with_capacity(block.len());
                 self.templates.write(block, &mut out);
@@ -173,12 +170,7 @@ impl Events {
         let Some(data) = Data::of(block) else { return self.rewritten(block, Vec::new()) };
         let text = data.text();
         let mut document = std::mem::take(&mut self.document);
-        let is_valid = document.read_after(&self.read, text).is_ok();
-        self.read.clear();
-        let outcome = if is_valid {
-            if text.len() <= KEPT_TEXT {
-                self.read.push_str(text);
-            }
+        let outcome = if document.read(text).is_ok() {
             self.apply_to(block, &data, document.root(text), observer, show)
         } else {
             self.release(&[], observer, show);
@@ -211,8 +203,6 @@ impl Events {
         };
         if document.capacity() <= KEPT_CAPACITY {
             self.document = document;
-        } else {
-            self.read.clear();
         }
         outcome
     }
@@ -222,9 +212,77 @@ impl Events {
         block: &[u8],
         data: &Data<'_>,
         root: Value<'_>,
+        observer: &Observer,
+        show: &mut Show<'_>,
+    ) -> Outcome {
+        let Some(decided) = self.decide(block, root, observer, show) else { return Outcome::Wait };
+        let splices = decided.map(|splices| self.with_comments(block, data.to_block(splices)));
+        if let (Some(start), Some(fixed)) = (data.place(), self.depends_on(root)) {
+            let fixed: Vec<usize> = fixed.iter().map(|value| value.start()).collect();
+            self.templates.learn(block, start, root, &fixed, splices.clone());
+        }
+        splices.map_or(Outcome::Drop, |splices| written(block, &splices))
+    }
+
+    /// Applies the rules to a lone chunk, which the observer has read already; its data begins at `start`.
+    pub fn edit_lone(
+        &mut self,
+        lone: &Lone<'_>,
+        block: &[u8],
+        start: usize,
         observer: &mut Observer,
         show: &mut Show<'_>,
     ) -> Outcome {
+        observer.reader.expand(lone);
+        let Some(root) = observer.reader.chunks().value(lone) else { return Outcome::Keep };
+        let Some(decided) = self.decide(block, root, observer, show) else { return Outcome::Wait };
+        match (lone.read, observer.reader.chunks().template_number()) {
+            (Read::Parsed, Some(template)) => self.keep(template, root, decided.clone()),
+            (Read::Like(fit), _) if !self.decisions.know(fit.template) => self.decide_for(fit, observer),
+            _ => {}
+        }
+        let Some(splices) = decided else { return Outcome::Drop };
+        let moved = |it: Splice| Splice { start: it.start + start, end: it.end + start, with: it.with };
+        let outcome = written(block, &splices.into_iter().map(moved).collect::<Vec<_>>());
+        self.edited_count += u64::from(matches!(outcome, Outcome::New(_)));
+        outcome
+    }
+
+    /// Decides for a template whose own text was no lone chunk.
+    fn decide_for(&mut self, fit: Fit, observer: &mut Observer) {
+        let Some(text) = observer.reader.template(fit) else { return };
+        let mut splices = Vec::new();
+        let keep = self.rules.apply(text, &mut splices);
+        if keep && self.rules.repair && self.depends_on(text).is_some() {
+            self.repairer.repair(text, &mut splices);
+        }
+        in_order(&mut splices);
+        self.keep(fit.template, text, keep.then_some(splices));
+    }
+
+    fn keep(&mut self, template: u32, text: Value<'_>, splices: Option<Vec<Splice>>) {
+        if let Some(fixed) = self.depends_on(text) {
+            let fixed = fixed.iter().map(|value| value.node_number()).collect();
+            self.decisions.keep(template, fixed, splices);
+        }
+    }
+
+    /// The values of a chunk on whose text depends what becomes of it; None if it depends on more than these and its
+    /// structure.
+    fn depends_on<'d>(&self, root: Value<'d>) -> Option<Vec<Value<'d>>> {
+        let fixed = if self.rules.repair { Repairer::is_canonical(root)? } else { Vec::new() };
+        (root.kind() == Kind::Object && root.get("error").is_none()).then_some(fixed)
+    }
+
+    /// What becomes of the text of an event: None if it waits, else its splices, or None if it is dropped.
+    #[expect(clippy::option_option, reason = "to wait and to be dropped are two things")]
+    fn decide(
+        &mut self,
+        block: &[u8],
+        root: Value<'_>,
+        observer: &Observer,
+        show: &mut Show<'_>,
+    ) -> Option<Option<Vec<Splice>>> {
         let repair = self.rules.repair && !observer.is_over();
         if let Some(held) = &self.held {
             let on = |finish: &Finish| repair && self.repairer.goes_on(root, finish.index);
@@ -232,7 +290,7 @@ impl Events {
             self.release(&on, observer, show);
         }
         if root.kind() != Kind::Object {
-            return self.rewritten(block, Vec::new());
+            return Some(Some(Vec::new()));
         }
         self.told |= root.get("error").is_some_and(Value::is_truthy);
         let mut splices = Vec::with_capacity(4);
@@ -241,16 +299,11 @@ impl Events {
             let finishes = self.repairer.repair(root, &mut splices);
             if !finishes.is_empty() {
                 self.held = Some(Held { block: block.into(), splices, finishes });
-                return Outcome::Wait;
+                return None;
             }
         }
         in_order(&mut splices);
-        let splices = self.with_comments(block, data.to_block(splices));
-        let fixed = if self.rules.repair { Repairer::is_canonical(root) } else { Some(Vec::new()) };
-        if let (Some(start), Some(fixed), None) = (data.place(), fixed, root.get("error")) {
-            self.templates.learn(block, start, root, &fixed, keep.then(|| splices.clone()));
-        }
-        if keep { written(block, &splices) } else { Outcome::Drop }
+        Some(keep.then_some(splices))
     }
 
     /// Writes the event that waits. Of the choices in `on` the finish reason was not the last.

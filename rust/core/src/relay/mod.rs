@@ -3,7 +3,7 @@
 //! [`Relay`] is a [`ChatReader`] beside an editor. Without rules there is no editor: what came is what is sent
 //! on, at the reader's cost. With rules an event waits for its end; its block is cut out (`blocks`), its data
 //! found (`lines`), and the rules tell which spans of it to replace (`rules`, `repair`); all other bytes are
-//! those that came. An event like an earlier one is not read for that, but compared (`alike`). `ending` knows
+//! those that came. An event like an earlier one is not read for that (`decisions`, `alike`). `ending` knows
 //! what is written behind a stream that did not end well.
 //!
 //! Nothing that comes makes a relay fail. Over a limit of the observation it goes on without it; an event over
@@ -11,6 +11,7 @@
 
 mod alike;
 mod blocks;
+mod decisions;
 mod editor;
 mod ending;
 mod events;
@@ -25,7 +26,7 @@ use editor::Editor;
 use crate::LimitExceeded;
 use crate::chat::{Accumulator, Limits, ProviderError};
 use crate::sse::Event;
-use crate::stream::{ChatReader, StreamEnd};
+use crate::stream::{ChatReader, Lone, StreamEnd};
 
 /// What the caller makes of an event that it is shown.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,6 +51,20 @@ impl Observer {
         if self.exceeded.is_none() && !chunk.is_empty() {
             self.exceeded = self.reader.feed(chunk).err();
         }
+    }
+
+    /// Takes the next event off `rest` and observes it, if it is a lone chunk.
+    fn next_lone<'c>(&mut self, rest: &mut &'c [u8]) -> Option<Lone<'c>> {
+        // What comes before the first event is to be fed, since it may be no event stream at all.
+        if self.exceeded.is_some() || !self.reader.chunks().data().events().is_recognised() {
+            return None;
+        }
+        let before = *rest;
+        self.reader.next_lone(rest).unwrap_or_else(|exceeded| {
+            self.exceeded = Some(exceeded);
+            *rest = before;
+            None
+        })
     }
 
     fn close(&mut self) -> Option<StreamEnd> {

@@ -163,8 +163,8 @@ impl Repairer {
     }
 
     /// Whether a chunk, and any that differs from it in strings and numbers alone, needs no repair and has no
-    /// finish reason; then the places of the values on whose text that depends.
-    pub fn is_canonical(chunk: Value<'_>) -> Option<Vec<usize>> {
+    /// finish reason; then the values on whose text that depends.
+    pub fn is_canonical(chunk: Value<'_>) -> Option<Vec<Value<'_>>> {
         let mut fixed = Vec::new();
         for item in choices_of(chunk) {
             let nothing = |value: Value<'_>| value.is_null() || value.raw() == "[]";
@@ -174,9 +174,7 @@ impl Repairer {
             if !calls || !reason {
                 return None;
             }
-            fixed.extend(
-                item.entries().filter(|(key, ..)| *key == "index").map(|(_, _, value)| value.start()),
-            );
+            fixed.extend(item.entries().filter(|(key, ..)| *key == "index").map(|(_, _, value)| value));
         }
         Some(fixed)
     }

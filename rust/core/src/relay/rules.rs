@@ -100,11 +100,9 @@ fn is_usage_only(entries: &[Entry<'_>]) -> bool {
 }
 
 fn cut_usage(object: Value<'_>, splices: &mut Vec<Splice>) {
-    if object.kind() == Kind::Object {
-        if object.get("usage").is_some() {
-            let entries: Vec<_> = object.entries().collect();
-            cut(&entries, |key| key == "usage", splices);
-        }
+    if object.get("usage").is_some() {
+        let entries: Vec<_> = object.entries().collect();
+        cut(&entries, |key| key == "usage", splices);
     }
 }
 

@@ -191,6 +191,11 @@ impl ChatReader {
         &self.chunks
     }
 
+    /// As [`ChunkParser::expand`].
+    pub fn expand(&mut self, lone: &Lone<'_>) {
+        self.chunks.expand(lone);
+    }
+
     /// As [`ChunkParser::template`].
     pub fn template(&mut self, fit: Fit) -> Option<Value<'_>> {
         self.chunks.template(fit)
