@@ -52,8 +52,8 @@ struct Object {
     /// Where in the template's text it is.
     start: usize,
     end: usize,
-    fields: Vec<Step>,
-    extras: Option<Members>,
+    fields: Box<[Step]>,
+    extras: Option<Box<Members>>,
 }
 
 /// In the place of the number of a node that there is not.
@@ -249,6 +249,14 @@ fn place_of(node: usize, gaps: &[usize]) -> Option<usize> {
     gaps.iter().position(|&gap| gap == node)
 }
 
+/// An object whose fields are being gathered.
+struct NewObject {
+    class: &'static Class,
+    start: usize,
+    end: usize,
+    fields: Vec<Step>,
+}
+
 /// Makes the steps.
 struct Steps<'a, 'py> {
     py: Python<'py>,
@@ -259,7 +267,7 @@ struct Steps<'a, 'py> {
 
 impl<'py> Maker<'py> for Steps<'_, 'py> {
     type Made = Step;
-    type Record = Object;
+    type Record = NewObject;
     type Members = Members;
 
     fn none(&mut self) -> Step {
@@ -299,16 +307,18 @@ impl<'py> Maker<'py> for Steps<'_, 'py> {
         Step::Dict(Box::new(members))
     }
 
-    fn record(&mut self, class: &'static Class, start: usize, end: usize) -> PyResult<Object> {
-        Ok(Object { class, start, end, fields: Vec::with_capacity(class.fields.len()), extras: None })
+    fn record(&mut self, class: &'static Class, start: usize, end: usize) -> PyResult<NewObject> {
+        Ok(NewObject { class, start, end, fields: Vec::with_capacity(class.fields.len()) })
     }
 
-    fn push(&mut self, object: &mut Object, step: Step) {
+    fn push(&mut self, object: &mut NewObject, step: Step) {
         object.fields.push(step);
     }
 
-    fn finish(&mut self, object: Object, extras: Option<Members>) -> Step {
-        Step::Object(Box::new(Object { extras, ..object }))
+    fn finish(&mut self, object: NewObject, extras: Option<Members>) -> Step {
+        let NewObject { class, start, end, fields } = object;
+        let extras = extras.map(Box::new);
+        Step::Object(Box::new(Object { class, start, end, fields: fields.into(), extras }))
     }
 
     // A chunk has no calls of a whole message.

@@ -41,7 +41,7 @@ impl Recent {
 pub struct Kept<const PLACES: usize>([Option<Py<PyString>>; PLACES]);
 
 /// Strings that the chunks of a stream have in common, such as ids and names of models.
-pub type Strings = Kept<32>;
+pub type Strings = Kept<24>;
 
 impl<const PLACES: usize> Kept<PLACES> {
     const fn new() -> Self {
