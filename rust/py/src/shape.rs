@@ -210,7 +210,7 @@ impl Members {
         for (name, value) in object.into_iter().flat_map(Value::members) {
             let node = value.node_number();
             let Some(gap) = place_of(node, gaps) else { continue };
-            let name = text::key(py, &name);
+            let name = text::key(py, name);
             let is_known = self.fresh.iter().any(|(known, _)| known.is(&name));
             if !is_known && self.same.bind(py).contains(&name)? {
                 self.fresh.push((name.unbind(), Step::Gap { gap, node }));

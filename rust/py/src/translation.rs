@@ -49,13 +49,13 @@ pub fn object<'py, M: Maker<'py>>(
     let mut extras = None;
     if let Some(object) = value {
         for (name, value) in object.members() {
-            match class.field(&name) {
+            match class.field(name) {
                 Some(field) => fields[field] = Some(value),
-                None if object::is_taken(&name) => {}
+                None if object::is_taken(name) => {}
                 None => {
                     let made = plain(maker, value)?;
                     let members = extras.get_or_insert_with(|| maker.members(object));
-                    maker.insert(members, &name, made)?;
+                    maker.insert(members, name, made)?;
                 }
             }
         }
@@ -92,7 +92,7 @@ pub fn plain<'py, M: Maker<'py>>(maker: &mut M, value: Value<'_>) -> PyResult<M:
             let mut members = maker.members(value);
             for (name, value) in value.members() {
                 let made = plain(maker, value)?;
-                maker.insert(&mut members, &name, made)?;
+                maker.insert(&mut members, name, made)?;
             }
             Ok(maker.dict(members))
         }
