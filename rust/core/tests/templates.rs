@@ -264,7 +264,7 @@ fn a_value_that_is_again_what_it_was_before_the_last_chunk_counts() {
 
 #[test]
 fn a_chunk_that_came_by_another_way_is_the_one_before() {
-    let mut reader = reader(false);
+    let mut reader = reader(false, 1 << 20);
     reader.feed(b"data: {\"model\":\"a\",\"choices\":[{\"delta\":{\"content\":\"x\"}}]}\n\n").unwrap();
     reader.add("{\"model\":\"b\",\"choices\":[{\"delta\":{\"content\":\"y\"}}]}").unwrap();
     // It begins like the template, and fits none.
