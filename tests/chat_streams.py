@@ -163,7 +163,8 @@ details = some(
     index=[None, 0, 0, 1, "1"],
     text=[None, "", "x", "y"],
     summary=["s"],
-    signature=[None, "c2ln"],
+    id=[None, "", "rs_1", "rs_2"],
+    signature=[None, "", "c2ln"],
 )
 
 

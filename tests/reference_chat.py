@@ -136,16 +136,20 @@ class Choice:
                 continue
             blocks = self.message.setdefault("reasoning_details", [])
             name = of(fragment.get("type"), str), number(fragment.get("index"))
-            found = [b for b in blocks if (of(b.get("type"), str), number(b.get("index"))) == name]
-            block = found[-1] if found else {}
-            if not found:
+            alike = [b for b in blocks if (of(b.get("type"), str), number(b.get("index"))) == name]
+            detail_id = of(fragment.get("id"), str) if name[1] is None else ""
+            if detail_id.strip():
+                known = [b for b in alike if b.get("id") == detail_id]
+                alike = known or [b for b in alike[-1:] if not of(b.get("id"), str).strip()]
+            block = alike[-1] if alike else {}
+            if not alike:
                 blocks.append(block)
             for key, value in fragment.items():
                 if key in ("text", "summary"):
                     if isinstance(value, str):
                         block[key] = block.get(key, "") + value
                         texts += value
-                else:
+                elif key not in block or not isinstance(value, str) or value.strip():
                     keep(block, key, value)
         if not plain:
             self.grow("reasoning", texts or None)

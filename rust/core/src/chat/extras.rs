@@ -65,6 +65,11 @@ impl Extras {
         growth
     }
 
+    /// Whether a field has come.
+    pub(super) fn has(&self, key: &str) -> bool {
+        self.place(key).is_some()
+    }
+
     /// Where a field is.
     pub(super) fn place(&self, key: &str) -> Option<usize> {
         match &self.places {

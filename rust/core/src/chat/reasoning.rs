@@ -4,8 +4,10 @@
 //! "thinking" parts of a content list, and some of them twice in one chunk. Text under a second name that is
 //! equal to the first counts once; details count as text only where the chunk has no plain text.
 //!
-//! Details with one type and index are one block. Of its fields, `text` and `summary` grow by each fragment;
-//! of the others the last value that is not null counts, so a signature that comes alone at the end is kept.
+//! Details with one type and index are one block; where no index is sent, with one type and id: there an id that is
+//! known tells the block, a new one that of the newest block of the type if it has none yet, else a new block, and no
+//! id goes on with the newest. Of its fields, `text` and `summary` grow by each fragment; of the others the last value
+//! counts that says anything, so a signature that comes alone at the end is kept.
 
 use crate::chat::places::Places;
 use crate::chat::plan::{Growth, Target};
@@ -17,6 +19,8 @@ use crate::json::{Kind, Value};
 pub struct Detail {
     kind: Box<str>,
     index: Option<u64>,
+    /// Where there is no index.
+    id: Option<Box<str>>,
     /// All other fields, `type` and `index` included as they were sent.
     pub fields: Extras,
     /// The text so far, if any came.
@@ -32,8 +36,8 @@ pub struct Reasoning {
     pub text: Option<Text>,
     /// The blocks so far, in the order in which they first came.
     pub details: Vec<Detail>,
-    /// The place of a block by its type and index.
-    places: Places<(Box<str>, Option<u64>)>,
+    /// The place of a block by its type, and its index or its id; the newest one of a type by nothing else.
+    places: Places<(Box<str>, Option<u64>, Option<Box<str>>)>,
 }
 
 impl Reasoning {
@@ -78,17 +82,23 @@ impl Reasoning {
         let index = fragment.get("index").and_then(Value::as_index);
         let mut more = 0;
         let mut texts = String::new();
+        let id = fragment.get("id").filter(|_| index.is_none()).and_then(Value::as_nonblank);
         // Fragments follow their block, so the newest is nearly always the one.
-        let newest = self.details.last().filter(|block| *block.kind == *kind && block.index == index);
+        let newest = self.details.last().filter(|block| {
+            let same_id = id.is_none() || block.id.as_deref() == id.as_deref();
+            *block.kind == *kind && block.index == index && same_id
+        });
         let at = match newest {
             Some(_) => self.details.len() - 1,
-            None => self.place(&kind, index),
+            None => self.place(&kind, index, id.as_deref()),
         };
         let block = &mut self.details[at];
         for (key, value) in fragment.members() {
             let grows = match key {
                 "text" => &mut block.text,
                 "summary" => &mut block.summary,
+                // Some send each field each time, and what it is only once.
+                _ if value.is_blank() && block.fields.has(key) => continue,
                 _ => {
                     more += block.fields.set(key, value);
                     continue;
@@ -106,15 +116,22 @@ impl Reasoning {
         more
     }
 
-    /// The block of a type and index, made new if need be.
-    fn place(&mut self, kind: &str, index: Option<u64>) -> usize {
-        let key = (kind.into(), index);
-        if let Some(at) = self.places.get(&key) {
+    /// The block that a fragment belongs to, made new if need be.
+    fn place(&mut self, kind: &str, index: Option<u64>, id: Option<&str>) -> usize {
+        let key = |id: Option<&str>| (kind.into(), index, id.map(Into::into));
+        if let Some(at) = self.places.get(&key(id)) {
             return at;
         }
-        let at = self.details.len();
-        self.details.push(Detail { kind: kind.into(), index, ..Detail::default() });
-        self.places.set(key, at);
+        let newest = self.places.get(&key(None)).filter(|&at| self.details[at].id.is_none());
+        let at = newest.unwrap_or(self.details.len());
+        if newest.is_none() {
+            self.details.push(Detail { kind: kind.into(), index, ..Detail::default() });
+            self.places.set(key(None), at);
+        }
+        if id.is_some() {
+            self.details[at].id = id.map(Into::into);
+            self.places.set(key(id), at);
+        }
         at
     }
 }

@@ -240,6 +240,12 @@ impl<'d> Value<'d> {
         })
     }
 
+    /// Whether it is a string of nothing but white space.
+    #[must_use]
+    pub fn is_blank(self) -> bool {
+        self.kind() == Kind::String && self.as_nonblank().is_none()
+    }
+
     /// A whole number that is not negative, also where it was sent as a string of digits.
     #[must_use]
     pub fn as_index(self) -> Option<u64> {
