@@ -29,6 +29,9 @@ pub struct Detail {
     pub summary: Option<String>,
 }
 
+/// A type, an index and an id.
+type BlockKey = (Box<str>, Option<u64>, Option<Box<str>>);
+
 /// The reasoning of one message.
 #[derive(Clone, Debug, Default)]
 pub struct Reasoning {
@@ -37,7 +40,7 @@ pub struct Reasoning {
     /// The blocks so far, in the order in which they first came.
     pub details: Vec<Detail>,
     /// The place of a block by its type, and its index or its id; the newest one of a type by nothing else.
-    places: Places<(Box<str>, Option<u64>, Option<Box<str>>)>,
+    places: Places<BlockKey>,
 }
 
 impl Reasoning {
