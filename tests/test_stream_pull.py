@@ -347,6 +347,8 @@ def test_what_is_sent_and_yielded_passes_through() -> None:
         item.send(None)
 
 
+# Generators of newer versions of Python say so themselves.
+@pytest.mark.filterwarnings("ignore:the .type, exc, tb. signature of throw:DeprecationWarning")
 @pytest.mark.parametrize(
     "thrown", [(KeyError("x"),), (KeyError,), (KeyError, "x"), (KeyError, KeyError("x"), None)]
 )
