@@ -285,6 +285,45 @@ async def test_what_is_not_awaitable_is_refused() -> None:
     await stream.aclose()
 
 
+async def give_next(stream: Any) -> Any:
+    return await anext(stream)
+
+
+async def give_next_or_default(stream: Any) -> Any:
+    return await anext(stream, "default")
+
+
+def stop(value: object) -> Any:
+    raise StopIteration("no item")
+
+
+@pytest.mark.parametrize("give", [give_next, give_next_or_default])
+@pytest.mark.parametrize("raises", ["source", "on_gap"])
+async def test_a_stop_iteration_is_no_item(give: Callable[[Any], Awaitable[Any]], raises: str) -> None:
+    """Whoever steps through an iterator, as `await` does from Python 3.12 on, takes one for what is returned."""
+    read = Reading(
+        lambda value: stop(value) if (raises, value) == ("source", event("b")) else by_coroutine(value)
+    )
+    stream = ChatStream(read, on_end="return")
+    assert text_of(await give(stream)) == "a"
+    if raises == "on_gap":
+        stream.timings.on_gap = stop
+    with pytest.raises(RuntimeError, match="raised StopIteration") as caught:
+        await give(stream)
+    assert isinstance(caught.value.__cause__, StopIteration)
+    await stream.aclose()
+
+
+@pytest.mark.parametrize("anyio_backend", ASYNCIO)
+async def test_a_stop_iteration_ends_the_task_that_waits() -> None:
+    read = Reading(lambda value: by_coroutine(value) if value == event("a") else stop(value))
+    stream = ChatStream(read, on_end="return")
+    await anext(stream)
+    with pytest.raises(RuntimeError, match="raised StopIteration"):
+        await asyncio.wait_for(anext(stream), 5)
+    await stream.aclose()
+
+
 async def test_it_works_under_a_tracer() -> None:
     """A debugger has CPython call `send` by its name."""
 

@@ -279,8 +279,19 @@ unsafe fn drive<'py>(py: Python<'py>, pull: *mut ffi::PyObject, sent: Sent<'py>)
         // As elsewhere in the module, where PyO3 does so.
         let step = catch_unwind(run).unwrap_or_else(|_| Err(PanicException::new_err("a panic in deltawire")));
         drop(place.replace(kept));
-        step
+        step.map_err(|error| no_return(py, error))
     }
+}
+
+/// What is raised, as a coroutine raises it: a `StopIteration` of the source, or of what is called meanwhile, would pass
+/// for a value that is returned.
+fn no_return(py: Python<'_>, error: PyErr) -> PyErr {
+    if !error.is_instance_of::<PyStopIteration>(py) {
+        return error;
+    }
+    let raised = PyRuntimeError::new_err("__anext__() raised StopIteration");
+    raised.set_cause(py, Some(error));
+    raised
 }
 
 /// Runs what lets go of objects, for a slot. `PyO3` puts off each such where it has not been told that it is attached,
@@ -371,11 +382,8 @@ unsafe fn close(py: Python<'_>, pull: *mut ffi::PyObject) -> PyResult<()> {
     match unsafe { drive(py, pull, Sent::Exception(exit)) } {
         Ok(Step::Yields(_)) => Err(PyRuntimeError::new_err("__anext__() ignored GeneratorExit")),
         Ok(Step::Returns(_)) => Ok(()),
-        Err(error) => {
-            let quiet =
-                error.is_instance_of::<PyGeneratorExit>(py) || error.is_instance_of::<PyStopIteration>(py);
-            if quiet { Ok(()) } else { Err(error) }
-        }
+        Err(error) if error.is_instance_of::<PyGeneratorExit>(py) => Ok(()),
+        Err(error) => Err(error),
     }
 }
 
@@ -425,14 +433,16 @@ unsafe extern "C" fn dealloc(pull: *mut ffi::PyObject) {
     // dropped by `clear`, and holds nothing then; the memory came from `PyObject_GC_New`, which took the class, to be
     // given back last.
     unsafe {
-        if !matches!((*pull.cast::<Pull>()).state, State::Over) {
-            if ffi::PyObject_CallFinalizerFromDealloc(pull) < 0 {
-                return;
-            }
+        let is_over = || matches!((*pull.cast::<Pull>()).state, State::Over);
+        if !is_over() && ffi::PyObject_CallFinalizerFromDealloc(pull) < 0 {
+            return;
+        }
+        // First, since what is let go of may run the collector, which is not to find what nobody holds.
+        ffi::PyObject_GC_UnTrack(pull.cast());
+        if !is_over() {
             clear(pull);
         }
         let class = ffi::Py_TYPE(pull);
-        ffi::PyObject_GC_UnTrack(pull.cast());
         // What was finalized once would not be again.
         if SPARE.load(Relaxed).is_null() && ffi::PyObject_GC_IsFinalized(pull) == 0 {
             SPARE.store(pull.cast(), Relaxed);
