@@ -300,10 +300,9 @@ def stop(value: object) -> Any:
 @pytest.mark.parametrize("give", [give_next, give_next_or_default])
 @pytest.mark.parametrize("raises", ["source", "on_gap"])
 async def test_a_stop_iteration_is_no_item(give: Callable[[Any], Awaitable[Any]], raises: str) -> None:
-    """Whoever steps through an iterator, as `await` does from Python 3.12 on, takes one for what is returned."""
-    read = Reading(
-        lambda value: stop(value) if (raises, value) == ("source", event("b")) else by_coroutine(value)
-    )
+    """Who steps through an iterator, as `await` does from Python 3.12 on, takes it for what is returned."""
+    stops = event("b") if raises == "source" else None
+    read = Reading(lambda value: stop(value) if value == stops else by_coroutine(value))
     stream = ChatStream(read, on_end="return")
     assert text_of(await give(stream)) == "a"
     if raises == "on_gap":
