@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import random
+import subprocess
 import sys
 import types
 import weakref
@@ -426,6 +427,49 @@ def test_to_let_go_of_one_after_the_other_ends_each_read() -> None:
         item.send(None)
         del item
         assert source.ends == [GeneratorExit], "at once"
+
+
+LEFT_OPEN = """
+import os, sys, types
+from deltawire import EventStream
+
+@types.coroutine
+def read(is_first, write=os.write):
+    if not is_first:
+        try:
+            yield "waiting"
+        finally:
+            write(1, b"ended")
+    return b"data: a\\n\\n"
+
+class Source:
+    def __init__(self):
+        self.is_first = True
+
+    def __aiter__(self):
+        return self
+
+    def __anext__(self):
+        self.is_first, is_first = False, self.is_first
+        return read(is_first)
+
+stream = EventStream(Source())
+try:
+    stream.__anext__().send(None)
+except StopIteration:
+    pass
+waiting = stream.__anext__()
+assert waiting.send(None) == "waiting"
+sys.left_open = [waiting]
+sys.left_open.append(sys.left_open)
+"""
+
+
+def test_one_that_waits_at_the_end_of_the_process_is_ended() -> None:
+    ran = subprocess.run(
+        [sys.executable, "-c", LEFT_OPEN], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (ran.returncode, ran.stderr, ran.stdout) == (0, "", "ended")
 
 
 def test_to_let_go_of_it_before_it_is_awaited_frees_the_stream() -> None:
