@@ -405,6 +405,21 @@ def test_timings_go_on_while_a_copy_stays() -> None:
     assert timings != "no timings"
 
 
+@pytest.mark.parametrize("counter", ["bytes", "events", "comments", "malformed"])
+def test_a_counter_that_is_asked_for_while_ids_are_made_is_an_ordinary_error(counter: str) -> None:
+    def id_factory() -> str:
+        with pytest.raises(RuntimeError, match="borrowed"):
+            getattr(stream, counter)
+        return "made"
+
+    call = {"index": 0, "function": {"name": "f", "arguments": "{}"}}
+    body = {"choices": [{"index": 0, "delta": {"tool_calls": [call]}, "finish_reason": "tool_calls"}]}
+    stream = ChatStream([b"data: %b\n\n" % orjson.dumps(body)], id_factory=id_factory)
+    list(stream)
+    (made,) = stream.completion.choices[0].message.tool_calls or []
+    assert made.id == "made"
+
+
 @pytest.mark.parametrize("fails", [False, True])
 def test_what_hears_of_gaps_may_look_at_the_stream_and_fail_it(fails: bool) -> None:
     heard = []

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import random
+import subprocess
 import sys
 import types
 import weakref
@@ -285,6 +286,44 @@ async def test_what_is_not_awaitable_is_refused() -> None:
     await stream.aclose()
 
 
+async def give_next(stream: Any) -> Any:
+    return await anext(stream)
+
+
+async def give_next_or_default(stream: Any) -> Any:
+    return await anext(stream, "default")
+
+
+def stop(value: object) -> Any:
+    raise StopIteration("no item")
+
+
+@pytest.mark.parametrize("give", [give_next, give_next_or_default])
+@pytest.mark.parametrize("raises", ["source", "on_gap"])
+async def test_a_stop_iteration_is_no_item(give: Callable[[Any], Awaitable[Any]], raises: str) -> None:
+    """Who steps through an iterator, as `await` does from Python 3.12 on, takes it for what is returned."""
+    stops = event("b") if raises == "source" else None
+    read = Reading(lambda value: stop(value) if value == stops else by_coroutine(value))
+    stream = ChatStream(read, on_end="return")
+    assert text_of(await give(stream)) == "a"
+    if raises == "on_gap":
+        stream.timings.on_gap = stop
+    with pytest.raises(RuntimeError, match="raised StopIteration") as caught:
+        await give(stream)
+    assert isinstance(caught.value.__cause__, StopIteration)
+    await stream.aclose()
+
+
+@pytest.mark.parametrize("anyio_backend", ASYNCIO)
+async def test_a_stop_iteration_ends_the_task_that_waits() -> None:
+    read = Reading(lambda value: by_coroutine(value) if value == event("a") else stop(value))
+    stream = ChatStream(read, on_end="return")
+    await anext(stream)
+    with pytest.raises(RuntimeError, match="raised StopIteration"):
+        await asyncio.wait_for(anext(stream), 5)
+    await stream.aclose()
+
+
 async def test_it_works_under_a_tracer() -> None:
     """A debugger has CPython call `send` by its name."""
 
@@ -390,6 +429,49 @@ def test_to_let_go_of_one_after_the_other_ends_each_read() -> None:
         item.send(None)
         del item
         assert source.ends == [GeneratorExit], "at once"
+
+
+LEFT_OPEN = """
+import os, sys, types
+from deltawire import EventStream
+
+@types.coroutine
+def read(is_first, write=os.write):
+    if not is_first:
+        try:
+            yield "waiting"
+        finally:
+            write(1, b"ended")
+    return b"data: a\\n\\n"
+
+class Source:
+    def __init__(self):
+        self.is_first = True
+
+    def __aiter__(self):
+        return self
+
+    def __anext__(self):
+        self.is_first, is_first = False, self.is_first
+        return read(is_first)
+
+stream = EventStream(Source())
+try:
+    stream.__anext__().send(None)
+except StopIteration:
+    pass
+waiting = stream.__anext__()
+assert waiting.send(None) == "waiting"
+sys.left_open = [waiting]
+sys.left_open.append(sys.left_open)
+"""
+
+
+def test_one_that_waits_at_the_end_of_the_process_is_ended() -> None:
+    ran = subprocess.run(
+        [sys.executable, "-c", LEFT_OPEN], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (ran.returncode, ran.stderr, ran.stdout) == (0, "", "ended")
 
 
 def test_to_let_go_of_it_before_it_is_awaited_frees_the_stream() -> None:

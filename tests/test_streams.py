@@ -276,6 +276,20 @@ async def test_what_was_decoded_comes_out_before_the_error_and_the_rest_after_it
         assert kinds(await aoutcomes(values)) == BAD_OUTCOMES
 
 
+class Shouted(EventStream):
+    """A subclass that gives something else for each item."""
+
+    async def __anext__(self) -> Any:
+        return (await super().__anext__()).data.upper()
+
+
+@pytest.mark.anyio
+async def test_batches_are_of_one_kind_where_a_subclass_gives_other_items() -> None:
+    assert [item async for item in Shouted(agenerate([b"data: a\n\ndata: b\n\n"]))] == ["A", "B"]
+    batches = [batch async for batch in Shouted(agenerate([b"data: a\n\ndata: b\n\n"])).batches()]
+    assert [[event.data for event in batch] for batch in batches] == [["a", "b"]]
+
+
 def test_batches_go_on_after_an_error_too() -> None:
     found = outcomes(JSONStream([BAD, b"data: 5\n\n"]).batches())
     assert kinds(found) == [[1, 2], InvalidJSON, [3], InvalidJSON, InvalidJSON, [4], [5]]

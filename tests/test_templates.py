@@ -8,6 +8,7 @@ Streams are drawn from a few shapes whose values change, so that nearly every ch
 from __future__ import annotations
 
 import json
+import sys
 from typing import Any, TypeAlias
 
 import orjson
@@ -224,6 +225,16 @@ def test_values_that_begin_to_change_one_after_another_are_each_in_their_place(o
         assert attributes(made, names) == attributes(ChatCompletionChunk(text), names)
         change(value)
         change(made.x)
+
+
+def test_a_key_that_was_sent_is_not_kept_for_good() -> None:
+    """Python 3.12 never frees a str that was interned, and a provider may send other keys each time."""
+    text = b'data: {"choices":[],"x":{"a_key_that_was_sent":%d}}\n\n'
+    for parser, get in ((JSONParser(), dict.__getitem__), (ChatParser(), getattr)):
+        chunks: list[Any] = parser.feed(b"".join(text % number for number in range(3)))
+        for chunk in chunks:
+            (key,) = get(chunk, "x")
+            assert sys.intern("_".join(["a", "key", "that", "was", "sent"])) is not key
 
 
 def test_no_template_outlives_its_parser() -> None:

@@ -178,7 +178,7 @@ class BaseStream(_Items, Generic[_T]):
         return Batches(self._fill, self._abatch)
 
     async def _abatch(self) -> list[_T]:
-        first = await self.__anext__()
+        first = await super().__anext__()  # what a subclass gives for an item is its own affair
         return [first, *self._pending]
 
     def __enter__(self) -> Self:

@@ -82,29 +82,29 @@ impl ChatReader {
         // One at most, so none comes with an exception.
         let chunks = ChatAccumulator::close_chunks(this.accumulator.bind(py))?;
         if !chunks.is_empty() {
-            this.note(py, now, has(&this.accumulator.borrow(py)))?;
+            this.note(py, now, has(&*this.accumulator.try_borrow(py)?))?;
         }
         Ok(chunks)
     }
 
     #[getter]
-    fn bytes(&self, py: Python<'_>) -> u64 {
-        self.accumulator.borrow(py).bytes()
+    fn bytes(&self, py: Python<'_>) -> PyResult<u64> {
+        Ok(self.accumulator.try_borrow(py)?.bytes())
     }
 
     #[getter]
-    fn events(&self, py: Python<'_>) -> u64 {
-        self.accumulator.borrow(py).events()
+    fn events(&self, py: Python<'_>) -> PyResult<u64> {
+        Ok(self.accumulator.try_borrow(py)?.events())
     }
 
     #[getter]
-    fn comments(&self, py: Python<'_>) -> u64 {
-        self.accumulator.borrow(py).comments()
+    fn comments(&self, py: Python<'_>) -> PyResult<u64> {
+        Ok(self.accumulator.try_borrow(py)?.comments())
     }
 
     #[getter]
-    fn malformed(&self, py: Python<'_>) -> u64 {
-        self.accumulator.borrow(py).malformed()
+    fn malformed(&self, py: Python<'_>) -> PyResult<u64> {
+        Ok(self.accumulator.try_borrow(py)?.malformed())
     }
 
     // Nothing is cleared: what has a clock that leads back to the stream is in a cycle with more than this. What looks
@@ -124,7 +124,7 @@ impl ChatReader {
         let this = slf.get();
         let now = this.clock.now(py)?;
         if !this.has_preview.load(Relaxed) {
-            this.begin(py, data.as_bytes(), now);
+            this.begin(py, data.as_bytes(), now)?;
         }
         if let Some(look) = this.look.get(py)
             && !look.getattr(py, intern!(py, "found"))?.is_truthy(py)?
@@ -143,21 +143,22 @@ impl ChatReader {
             }
             Err(error) => {
                 if errors::has_values(py, &error) {
-                    this.note(py, now, has(&this.accumulator.borrow(py)))?;
+                    this.note(py, now, has(&*this.accumulator.try_borrow(py)?))?;
                 }
                 Err(error)
             }
         }
     }
 
-    fn begin(&self, py: Python<'_>, data: &[u8], now: f64) {
+    fn begin(&self, py: Python<'_>, data: &[u8], now: f64) -> PyResult<()> {
         let mut preview = self.preview.lock().unwrap_or_else(PoisonError::into_inner);
         if preview.is_empty() && !data.is_empty() {
-            self.timings.borrow_mut(py).begin(now);
+            self.timings.try_borrow_mut(py)?.begin(now);
         }
         let rest = PREVIEW_BYTES - preview.len();
         preview.extend(data.iter().take(rest));
         self.has_preview.store(preview.len() == PREVIEW_BYTES, Relaxed);
+        Ok(())
     }
 
     fn note(&self, py: Python<'_>, now: f64, (has_content, has_tool_calls): (bool, bool)) -> PyResult<()> {

@@ -72,7 +72,7 @@ impl<'py> Maker<'py> for Objects<'_, 'py> {
     }
 
     fn insert(&mut self, members: &mut Self::Members, name: &str, made: Self::Made) -> PyResult<()> {
-        members.set_item(text::key(members.py(), name), made)
+        members.set_item(text::key(members.py(), name)?, made)
     }
 
     fn dict(&mut self, members: Self::Members) -> Self::Made {

@@ -210,8 +210,9 @@ impl Members {
         for (name, value) in object.into_iter().flat_map(Value::members) {
             let node = value.node_number();
             let Some(gap) = place_of(node, gaps) else { continue };
-            let name = text::key(py, name);
-            let is_known = self.fresh.iter().any(|(known, _)| known.is(&name));
+            let name = text::key(py, name)?;
+            let is_this = |step: &Step| matches!(step, Step::Gap { node: known, .. } if *known == node);
+            let is_known = self.fresh.iter().any(|(_, step)| is_this(step));
             if !is_known && self.same.bind(py).contains(&name)? {
                 self.fresh.push((name.unbind(), Step::Gap { gap, node }));
             }
@@ -291,7 +292,7 @@ impl<'py> Maker<'py> for Steps<'_, 'py> {
     }
 
     fn insert(&mut self, members: &mut Members, name: &str, step: Step) -> PyResult<()> {
-        let name = text::key(self.py, name);
+        let name = text::key(self.py, name)?;
         let same = members.same.bind(self.py);
         if let Step::Same { value, .. } = step {
             return same.set_item(name, value);

@@ -80,14 +80,16 @@ thread_local! {
     static KEYS: RefCell<Kept<512>> = const { RefCell::new(Kept::new()) };
 }
 
-/// A key of an object, interned: the streams of a process have the same few.
-pub fn key<'py>(py: Python<'py>, name: &str) -> Bound<'py, PyString> {
-    let Some(place) = place(name.as_bytes()) else { return PyString::intern(py, name) };
-    KEYS.with_borrow(|keys| keys.find(py, place, name.as_bytes())).unwrap_or_else(|| {
-        let made = PyString::intern(py, name);
-        KEYS.with_borrow_mut(|keys| keys.keep(place, &made));
-        made
-    })
+/// A key of an object: the streams of a process have the same few. It is not interned, since Python 3.12 keeps for good
+/// what is, and who sends a stream may make up keys.
+pub fn key<'py>(py: Python<'py>, name: &str) -> PyResult<Bound<'py, PyString>> {
+    let Some(place) = place(name.as_bytes()) else { return text(py, name.as_bytes()) };
+    if let Some(kept) = KEYS.with_borrow(|keys| keys.find(py, place, name.as_bytes())) {
+        return Ok(kept);
+    }
+    let made = text(py, name.as_bytes())?;
+    KEYS.with_borrow_mut(|keys| keys.keep(place, &made));
+    Ok(made)
 }
 
 /// The place of a string, by its length and its last bytes: names and ids differ most there. None if it is not to be

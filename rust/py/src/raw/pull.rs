@@ -28,7 +28,7 @@ use pyo3::{ffi, intern};
 
 use super::awaiting::{Sent, Step, begin, iterator, raised, step};
 use super::items::Stream;
-use super::slots::{REUSED, class, give, same, slot, stop_with};
+use super::slots::{REUSED, class, give, made, same, slot, stop_with};
 use crate::feeding::{self, Found};
 
 #[repr(C)]
@@ -168,7 +168,7 @@ fn read_on<'py>(
             Some(begun) => Ok(begun),
             None => begin(&source),
         };
-        let step = begun.and_then(|begun| Ok((step(&begun, sent)?, begun)));
+        let step = begun.and_then(|begun| Ok((step(&begun, sent)?, begun))).map_err(|error| made(py, error));
         sent = Sent::Value(py.None().into_bound(py));
         let failed = match step {
             Ok((Step::Yields(value), read)) => {
@@ -212,7 +212,7 @@ fn take<'py>(
 ) -> PyResult<Taken<'py>> {
     let py = source.py();
     let Some(parser) = stream.parser().filter(|_| !stream.is_closed()) else { return Ok(Taken::Odd) };
-    let fed = match feeding::feed(&parser, chunk) {
+    let fed = match feeding::feed(&parser, chunk).map_err(|error| made(py, error)) {
         Ok(fed) => fed,
         Err(error) => {
             let before = stream.call(intern!(py, "_refuses"), (error.value(py),))?;
@@ -275,12 +275,24 @@ unsafe fn drive<'py>(py: Python<'py>, pull: *mut ffi::PyObject, sent: Sent<'py>)
         let place = &raw mut (*pull.cast::<Pull>()).state;
         let state = place.replace(State::Running);
         let mut kept = State::Over;
-        let run = AssertUnwindSafe(|| run(py, state, sent, &mut kept));
+        let run = AssertUnwindSafe(|| run(py, state, sent, &mut kept).map_err(|error| no_return(py, error)));
         // As elsewhere in the module, where PyO3 does so.
         let step = catch_unwind(run).unwrap_or_else(|_| Err(PanicException::new_err("a panic in deltawire")));
         drop(place.replace(kept));
         step
     }
+}
+
+/// What is raised, as a coroutine raises it: a `StopIteration` of the source, or of what is called meanwhile, would pass
+/// for a value that is returned.
+fn no_return(py: Python<'_>, error: PyErr) -> PyErr {
+    let error = made(py, error);
+    if !error.is_instance_of::<PyStopIteration>(py) {
+        return error;
+    }
+    let raised = made(py, PyRuntimeError::new_err("__anext__() raised StopIteration"));
+    raised.set_cause(py, Some(error));
+    raised
 }
 
 /// Runs what lets go of objects, for a slot. `PyO3` puts off each such where it has not been told that it is attached,
@@ -366,16 +378,13 @@ unsafe fn close(py: Python<'_>, pull: *mut ffi::PyObject) -> PyResult<()> {
     if is_over {
         return Ok(());
     }
-    let exit = PyTuple::new(py, [PyGeneratorExit::new_err(()).value(py)])?;
+    let exit = PyTuple::new(py, [py.get_type::<PyGeneratorExit>().call0()?])?;
     // SAFETY: as the caller says.
     match unsafe { drive(py, pull, Sent::Exception(exit)) } {
         Ok(Step::Yields(_)) => Err(PyRuntimeError::new_err("__anext__() ignored GeneratorExit")),
         Ok(Step::Returns(_)) => Ok(()),
-        Err(error) => {
-            let quiet =
-                error.is_instance_of::<PyGeneratorExit>(py) || error.is_instance_of::<PyStopIteration>(py);
-            if quiet { Ok(()) } else { Err(error) }
-        }
+        Err(error) if error.is_instance_of::<PyGeneratorExit>(py) => Ok(()),
+        Err(error) => Err(error),
     }
 }
 
@@ -425,14 +434,16 @@ unsafe extern "C" fn dealloc(pull: *mut ffi::PyObject) {
     // dropped by `clear`, and holds nothing then; the memory came from `PyObject_GC_New`, which took the class, to be
     // given back last.
     unsafe {
-        if !matches!((*pull.cast::<Pull>()).state, State::Over) {
-            if ffi::PyObject_CallFinalizerFromDealloc(pull) < 0 {
-                return;
-            }
+        let is_over = || matches!((*pull.cast::<Pull>()).state, State::Over);
+        if !is_over() && ffi::PyObject_CallFinalizerFromDealloc(pull) < 0 {
+            return;
+        }
+        // First, since what is let go of may run the collector, which is not to find what nobody holds.
+        ffi::PyObject_GC_UnTrack(pull.cast());
+        if !is_over() {
             clear(pull);
         }
         let class = ffi::Py_TYPE(pull);
-        ffi::PyObject_GC_UnTrack(pull.cast());
         // What was finalized once would not be again.
         if SPARE.load(Relaxed).is_null() && ffi::PyObject_GC_IsFinalized(pull) == 0 {
             SPARE.store(pull.cast(), Relaxed);

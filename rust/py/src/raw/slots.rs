@@ -48,6 +48,13 @@ pub fn give(result: PyResult<Bound<'_, PyAny>>) -> *mut ffi::PyObject {
     }
 }
 
+/// An error whose exception is made. Where that is left to be done when it is looked at, `PyO3` detaches from the
+/// interpreter for it, and panics where it cannot attach again: at the end of the process.
+pub fn made(py: Python<'_>, error: PyErr) -> PyErr {
+    error.restore(py);
+    PyErr::fetch(py)
+}
+
 /// An object as it is: for slots whose object stands for itself.
 pub unsafe extern "C" fn same(object: *mut ffi::PyObject) -> *mut ffi::PyObject {
     // SAFETY: the object is live.
