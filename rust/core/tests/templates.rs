@@ -325,6 +325,14 @@ fn fragments_without_an_index_go_to_the_first_call_of_their_id() {
 }
 
 #[test]
+fn an_error_is_found_whatever_is_the_same_as_a_chunk_ago() {
+    let chunk = r#"{"type":"x","object":"chunk"}"#;
+    let error = r#"{"type":"x","object":"err\u006fr","message":"m"}"#;
+    assert!(message_of(&[chunk, error]).contains("ProviderError"));
+    assert!(message_of(&[r#"{"object":"err\u006fr"}"#]).contains("ProviderError"));
+}
+
+#[test]
 fn a_payload_of_several_lines_is_no_template_for_what_only_looks_like_it() {
     let mut reader = reader(false, 1 << 20);
     // The payload is the same as the bytes that come next, but there the second line is none of data.
