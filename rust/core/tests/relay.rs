@@ -147,3 +147,56 @@ fn events_like_the_last_one_are_compared_and_not_read() {
     let sent = String::from_utf8(send(rules, 1 << 20, [body.as_bytes()])).unwrap();
     assert_eq!(sent, body.replace("\"m\"", "{\"x\":1}"));
 }
+
+/// What is sent on is the same for the body as a whole and for each byte alone.
+fn sent_in_any_cut(limit: usize, limits: Limits, body: &str) -> String {
+    let rules = Rules { repair: true, ..Rules::default() };
+    let send = |chunks: &mut dyn Iterator<Item = &[u8]>| {
+        let mut relay = Relay::new(rules.clone(), limit, "[DONE]", limits, false);
+        let mut sent = Vec::new();
+        for chunk in chunks {
+            sent.extend_from_slice(relay.feed(chunk, &mut |_| Edit::Keep).unwrap_or(chunk));
+        }
+        sent.extend_from_slice(relay.close(&mut |_| Edit::Keep));
+        String::from_utf8(sent).unwrap()
+    };
+    let whole = send(&mut std::iter::once(body.as_bytes()));
+    assert_eq!(send(&mut body.as_bytes().chunks(1)), whole);
+    whole
+}
+
+#[test]
+fn nothing_is_repaired_once_the_observation_has_stopped() {
+    let limits = Limits { max_message_size: 5, ..LIMITS };
+    for block in [
+        "data: {\"choices\":[{\"delta\":{\"content\":\"abc\"}}]}\n\n",
+        "id: 1\ndata: {\"choices\":[{\"delta\":{\"content\":\"abc\"}}]}\n\n",
+    ] {
+        let sent = sent_in_any_cut(1 << 20, limits, &format!(": c\n\n{}", block.repeat(3)));
+        assert_eq!(sent.matches("index").count(), 1, "{sent}");
+    }
+}
+
+#[test]
+fn a_block_over_the_limit_tells_nothing_of_others() {
+    let chunk = |id: &str, index: u8| {
+        format!(
+            "data: {{\"id\":\"{id}\",\"choices\":[{{\"index\":{index},\"delta\":{{\"content\":\"a\"}}}}]}}\n\n"
+        )
+    };
+    let large = chunk("a long id", 1);
+    let message = "data: {\"choices\":[{\"index\":1,\"message\":{\"content\":\"a\"}}]}\n\n";
+    let body = [": c\n\n", &large, &chunk("b", 0), message].concat();
+    // Its data is within the limit, so that it is observed.
+    let sent = sent_in_any_cut(large.len() - 4, LIMITS, &body);
+    assert!(sent.ends_with("[{\"index\":1,\"delta\":{\"content\":\"a\"}}]}\n\n"), "{sent}");
+}
+
+#[test]
+fn what_is_outstanding_has_the_envelope_of_the_chunks_before() {
+    let call = "data: {\"model\":\"m\",\"choices\":[{\"delta\":{\"tool_calls\":[{\"function\":{\"arguments\":\"{}\"}}]}}]}\n\n";
+    let finish = "data: {\"choices\":[{\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n";
+    let large = format!("data: {{\"model\":\"other\",\"n\":\"{}\"}}\n\n", "n".repeat(200));
+    let sent = sent_in_any_cut(large.len() - 4, LIMITS, &[call, finish, &large].concat());
+    assert!(sent.contains("chunk\",\"model\":\"m\""), "{sent}");
+}

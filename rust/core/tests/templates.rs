@@ -313,6 +313,26 @@ fn fragments_that_repeat_the_id_are_those_of_one_call() {
 }
 
 #[test]
+fn fragments_without_an_index_go_to_the_first_call_of_their_id() {
+    let chunk = |arguments: &str| {
+        format!(
+            r#"{{"choices":[{{"delta":{{"tool_calls":[{{"id":"a","function":{{"name":"f","arguments":"{arguments}"}}}}]}}}}]}}"#
+        )
+    };
+    // The second one begins a call under the id of the first, to which the third one goes.
+    let chunks = ["{}", "{", "}", "{", "{"].map(chunk);
+    message_of(&chunks.each_ref().map(String::as_str));
+}
+
+#[test]
+fn an_error_is_found_whatever_is_the_same_as_a_chunk_ago() {
+    let chunk = r#"{"type":"x","object":"chunk"}"#;
+    let error = r#"{"type":"x","object":"err\u006fr","message":"m"}"#;
+    assert!(message_of(&[chunk, error]).contains("ProviderError"));
+    assert!(message_of(&[r#"{"object":"err\u006fr"}"#]).contains("ProviderError"));
+}
+
+#[test]
 fn a_payload_of_several_lines_is_no_template_for_what_only_looks_like_it() {
     let mut reader = reader(false, 1 << 20);
     // The payload is the same as the bytes that come next, but there the second line is none of data.

@@ -134,7 +134,7 @@ impl Accumulator {
                 continue;
             }
             match key {
-                "object" => suspicious |= value.raw() == r#""error""#,
+                "object" => suspicious |= value.as_str().as_deref() == Some("error"),
                 "error" => suspicious |= value.is_truthy(),
                 "id" => {
                     if self.id.is_none() {

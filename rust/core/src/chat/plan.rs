@@ -14,7 +14,8 @@
 //!
 //! Some providers repeat the id of a tool call, and its name, with each fragment. By the rules of
 //! [`ToolCalls`](crate::chat::ToolCalls) a fragment goes where the one before it with the same id, index and name
-//! went; but where a name stands beside whole arguments, it may begin a new call, and the plan does not hold.
+//! went; but where a name stands beside whole arguments, it may begin a new call, and the plan does not hold. None is
+//! made where the id, without an index, leads back to an earlier call than the one that the fragment has begun.
 
 use std::borrow::Cow;
 

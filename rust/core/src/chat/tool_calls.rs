@@ -316,6 +316,9 @@ impl ToolCalls {
         let fragment = Fragment { id, index, name, arguments, starts_value };
         let ids = self.by_id.len();
         let at = self.place(&fragment);
+        // Without an index, an id that two calls came under leads to the first of them, not to one just begun.
+        let leads_back =
+            index.is_none() && fragment.id.as_deref().is_some_and(|id| self.by_id.get(id) != Some(at));
         let mut more = 0;
         if self.by_id.len() > ids {
             more += fragment.id.as_deref().map_or(0, str::len).cast_signed();
@@ -347,7 +350,7 @@ impl ToolCalls {
                 }
             }
         }
-        let plain = function.is_some() && custom.is_none();
+        let plain = function.is_some() && custom.is_none() && !leads_back;
         let text = arguments.filter(|value| plain && value.kind() == Kind::String);
         Added { call: at, text: text.map(|text| (text, fragment.name.is_some())), more }
     }

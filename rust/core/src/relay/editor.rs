@@ -81,9 +81,8 @@ impl Editor {
         let mut blocks = std::mem::replace(&mut self.blocks, Blocks::new(0));
         let mut rest = chunk.bytes;
         loop {
-            if blocks.is_between() && !self.events.are_shown() && !rest.is_empty() {
-                observer.feed(&chunk.bytes[chunk.observed..chunk.end]);
-                chunk.observed = chunk.end;
+            if blocks.is_between() && self.events.may_compare(observer) && !rest.is_empty() {
+                chunk.observe(chunk.end, observer);
                 let before = rest;
                 if let Some(lone) = observer.next_lone(&mut rest) {
                     let block = &before[..before.len() - rest.len()];
@@ -97,8 +96,9 @@ impl Editor {
                 }
             }
             if blocks.is_between()
-                && self.events.may_compare()
+                && self.events.may_compare(observer)
                 && let Some((len, fit)) = self.events.templates.fit(rest, self.limit)
+                && self.may_take(len, &mut chunk, observer)
             {
                 let (block, behind) = rest.split_at(len);
                 rest = behind;
@@ -165,8 +165,7 @@ impl Editor {
         show: &mut Show<'_>,
     ) {
         let start = if block.starts_with(b"data: ") { 6 } else { 5 };
-        let alike = observer.reader.chunks().alike(lone).filter(|_| self.events.may_compare());
-        if let Some(alike) = alike
+        if let Some(alike) = observer.reader.chunks().alike(lone)
             && let Some(fit) = self.events.decisions.find(&alike)
         {
             self.take_fit(block, fit, chunk, |events, out| events.decisions.write(&alike, block, start, out));
@@ -175,6 +174,15 @@ impl Editor {
         let outcome = self.events.edit_lone(lone, block, start, observer, show);
         let block = Block { kind: Kind::Event, bytes: block, whole: true, in_chunk: true };
         self.put(block, outcome, chunk);
+    }
+
+    /// Whether a block that begins the rest of the chunk, and is like an earlier one, is to be taken for that: the
+    /// observation may stop at it.
+    fn may_take(&self, len: usize, chunk: &mut Chunk<'_>, observer: &mut Observer) -> bool {
+        if self.events.rules.repair {
+            chunk.observe(chunk.end + len, observer);
+        }
+        self.events.may_compare(observer)
     }
 
     /// Takes a block that is like an earlier one; `write` writes it with its splices.
@@ -210,11 +218,10 @@ impl Editor {
         let outcome = match kind {
             Kind::Event if whole => {
                 if self.events.rules.repair || self.events.rules.append_error {
-                    observer.feed(&chunk.bytes[chunk.observed..chunk.end]);
-                    chunk.observed = chunk.end;
+                    chunk.observe(chunk.end, observer);
                 }
                 self.events
-                    .compare(bytes, self.limit)
+                    .compare(bytes, self.limit, observer)
                     .unwrap_or_else(|| self.events.edit(bytes, observer, show))
             }
             Kind::Event => {
@@ -285,6 +292,12 @@ impl Editor {
 }
 
 impl Chunk<'_> {
+    /// Lets the observer have what comes before a place.
+    fn observe(&mut self, end: usize, observer: &mut Observer) {
+        observer.feed(&self.bytes[self.observed..end]);
+        self.observed = end;
+    }
+
     /// Copies the run up to the block at hand, which has so many bytes in the chunk, and lets it begin there.
     fn flush(&mut self, len: usize, out: &mut Vec<u8>) {
         let start = self.end - len;

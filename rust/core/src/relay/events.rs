@@ -95,9 +95,9 @@ impl Events {
         self.shown.is_some()
     }
 
-    /// Whether an event like an earlier one has the same outcome.
-    pub fn may_compare(&self) -> bool {
-        self.held.is_none() && self.shown.is_none()
+    /// Whether an event like an earlier one has the same outcome. Nothing is repaired that is not observed.
+    pub fn may_compare(&self, observer: &Observer) -> bool {
+        self.held.is_none() && self.shown.is_none() && !(self.rules.repair && observer.is_over())
     }
 
     /// Gives the event that waits the rest of its last line end.
@@ -108,8 +108,8 @@ impl Events {
     }
 
     /// What becomes of a block that was split over chunks, if it is like an earlier one.
-    pub fn compare(&mut self, block: &[u8], limit: usize) -> Option<Outcome> {
-        let fit = if self.may_compare() { self.templates.fit(block, limit) } else { None };
+    pub fn compare(&mut self, block: &[u8], limit: usize, observer: &Observer) -> Option<Outcome> {
+        let fit = if self.may_compare(observer) { self.templates.fit(block, limit) } else { None };
         match fit.filter(|(len, _)| *len == block.len())?.1 {
             alike::Fit::Keep => Some(Outcome::Keep),
             alike::Fit::Drop => Some(Outcome::Drop),
@@ -238,7 +238,9 @@ impl Events {
         let Some(decided) = self.decide(block, root, observer, show) else { return Outcome::Wait };
         match (lone.read, observer.reader.chunks().template_number()) {
             (Read::Parsed, Some(template)) => self.keep(template, root, decided.clone()),
-            (Read::Like(fit), _) if !self.decisions.know(fit.template) => self.decide_for(fit, observer),
+            (Read::Like(fit), _) if !self.decisions.know(fit.template) => {
+                self.decide_for(fit, lone, observer);
+            }
             _ => {}
         }
         let Some(splices) = decided else { return Outcome::Drop };
@@ -248,12 +250,20 @@ impl Events {
         outcome
     }
 
-    /// Decides for a template whose own text was no lone chunk.
-    fn decide_for(&mut self, fit: Fit, observer: &mut Observer) {
+    /// Decides for a template whose own text was no lone chunk, by a chunk that is like it. Where they differ in what
+    /// is looked at, that text tells nothing: it may have been sent on as it came, and is not to be repaired now.
+    fn decide_for(&mut self, fit: Fit, lone: &Lone<'_>, observer: &mut Observer) {
+        let Some(alike) = observer.reader.chunks().alike(lone) else { return };
+        let differs = |&(gap, _): &(usize, usize)| alike.raw(gap) != alike.template_raw(gap);
+        let other: Vec<usize> = alike.gaps().enumerate().filter(differs).map(|(_, node)| node).collect();
         let Some(text) = observer.reader.template(fit) else { return };
+        let Some(fixed) = self.depends_on(text) else { return };
+        if fixed.iter().any(|value| other.contains(&value.node_number())) {
+            return;
+        }
         let mut splices = Vec::new();
         let keep = self.rules.apply(text, &mut splices);
-        if keep && self.rules.repair && self.depends_on(text).is_some() {
+        if keep && self.rules.repair {
             self.repairer.repair(text, &mut splices);
         }
         in_order(&mut splices);
