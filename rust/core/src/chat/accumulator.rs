@@ -13,7 +13,7 @@
 use crate::chat::choice::Fields;
 use crate::chat::plan::{Change, Growth, Plan, Replaced};
 use crate::chat::{Choice, Extras, ProviderError};
-use crate::json::{Alike, Kind, Shared, Value};
+use crate::json::{Alike, Kind, Shared, Value, is_zero};
 
 /// What an accumulator may hold.
 #[derive(Clone, Copy, Debug)]
@@ -210,8 +210,8 @@ impl Accumulator {
         Some(check("max_message_size", self.size.unsigned_abs(), self.limits.max_message_size))
     }
 
-    /// Plans for what comes behind the chunk that has just been added in full. It is of this template; `alike` tells what it
-    /// has in the gaps, unless it is the template's own text.
+    /// Plans for what comes behind the chunk that has just been added in full. It is of this template; `alike` tells
+    /// what it has in the gaps, unless it is the template's own text.
     pub fn plan(&mut self, chunk: Value<'_>, template: u32, alike: Option<&Alike<'_>>) {
         self.template = Some(template);
         if let Some(mut plan) = self.plan.take() {
@@ -233,8 +233,8 @@ impl Accumulator {
             "created" | "obfuscation" => Change::Ignored,
             // Where a number that does not change makes it real, it stays so.
             "usage" if counts(field, |number| !changes(number)) => Change::Replaces(Replaced::Usage),
-            "id" | "object" | "error" | "model" | "system_fingerprint" | "service_tier" | "choices"
-            | "usage" | "x_groq" | "type" => Change::Unknown,
+            // An error may be in these, so they are more than extras.
+            "x_groq" | "type" => Change::Unknown,
             _ => self.extras.place(key).map_or(Change::Unknown, |at| Change::Replaces(Replaced::Extra(at))),
         }
     }
@@ -321,10 +321,6 @@ fn counts(usage: Value<'_>, looked_at: impl Fn(Value<'_>) -> bool) -> bool {
     let counts = |value: Value<'_>| value.kind() == Kind::Number && value.is_truthy() && looked_at(value);
     let mut members = usage.members().map(|(_, value)| value);
     members.any(|value| counts(value) || value.members().any(|(_, value)| counts(value)))
-}
-
-fn is_zero(number: &str) -> bool {
-    number.parse::<f64>() == Ok(0.0)
 }
 
 fn set(held: &mut Option<Box<str>>, text: &str) {

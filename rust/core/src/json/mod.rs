@@ -15,4 +15,4 @@ pub use alike::{Alike, Scalar};
 pub use complete::Completeness;
 pub use document::{Document, Invalid};
 pub use reader::{Fit, MAX_TEMPLATES, Read, Reader, Shared};
-pub use value::{Kind, Members, Value, compact};
+pub use value::{Kind, Members, Value, compact, is_zero};

@@ -265,11 +265,17 @@ impl<'d> Value<'d> {
         match self.kind() {
             Kind::Null => false,
             Kind::Bool => self.raw() == "true",
-            Kind::Number => self.raw().parse::<f64>() != Ok(0.0),
+            Kind::Number => !is_zero(self.raw()),
             Kind::String => self.raw().len() > 2,
             kind => self.children(kind).next().is_some(),
         }
     }
+}
+
+/// Whether a number, as it was sent, is zero.
+#[must_use]
+pub fn is_zero(number: &str) -> bool {
+    number.parse::<f64>() == Ok(0.0)
 }
 
 /// A valid JSON text without the white space between its tokens.

@@ -2,8 +2,8 @@
 //!
 //! Plan. The data of an event is read as JSON once, by the observer if it is a lone chunk; rules and repairs tell the
 //! spans to replace. Where nothing but scalars could be different in another event with the same outcome, that is
-//! kept: for a lone chunk in `decisions`, for any other block in `alike`. What has to be sent ahead of the event at hand (one that waited, one that was made up)
-//! is gathered in `before`.
+//! kept: for a lone chunk in `decisions`, for any other block in `alike`. What has to be sent ahead of the event at
+//! hand (one that waited, one that was made up) is gathered in `before`.
 
 use std::collections::HashSet;
 
