@@ -18,6 +18,7 @@ from anyio import CancelScope, move_on_after
 from deltawire._content_type import MAX_DOCUMENT_BYTES, aread_refused, chat_refusal, read_refused
 from deltawire._deadlines import Deadlines, seconds
 from deltawire._native import ChatRelay
+from deltawire._observed import Observed
 from deltawire._relaying import AsyncEnding, Ending, Patient, Reader
 from deltawire._stream import _ASYNC, _SYNC, BaseStream
 from deltawire.errors import StreamTimeout
@@ -25,15 +26,14 @@ from deltawire.errors import StreamTimeout
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 
-    from deltawire._native import ChatCompletion, CompletionUsage, ServerSentEvent, StreamTimings, ToolCall
+    from deltawire._native import ChatCompletion, ServerSentEvent
     from deltawire._readers import Chunk
     from deltawire._stream import _Side
     from deltawire.errors import LimitExceeded
     from deltawire.sources import Opened
-    from deltawire.verdict import ProviderError, StreamEnd
 
 
-class ChatRelayStream(BaseStream[bytes]):
+class ChatRelayStream(Observed, BaseStream[bytes]):
     """The bytes of a chat stream to send on, observed and edited as by `ChatRelay`.
 
     ```python
@@ -164,24 +164,8 @@ class ChatRelayStream(BaseStream[bytes]):
                 raise TypeError(f"{error}; keep_alive holds for `async for` alone") from None
 
     @property
-    def completion(self) -> ChatCompletion:
-        """The message as far as it has come from upstream, at any moment. A copy."""
-        return self._parser.relay.completion
-
-    @property
-    def usage(self) -> CompletionUsage | None:
-        """The last usage that says anything, whether or not it was sent on."""
-        return self._parser.relay.usage
-
-    @property
-    def end(self) -> StreamEnd | None:
-        """How the stream ended; None until the sentinel or the end of the source came."""
-        return self._parser.relay.end
-
-    @property
-    def error(self) -> ProviderError | None:
-        """The first error that the provider reported inside the stream."""
-        return self._parser.relay.error
+    def _observer(self) -> ChatRelay:
+        return self._parser.relay
 
     @property
     def exceeded(self) -> LimitExceeded | None:
@@ -194,11 +178,6 @@ class ChatRelayStream(BaseStream[bytes]):
         return self._timeout or (self._ending.failure if self._ending is not None else None)
 
     @property
-    def done(self) -> bool:
-        """Whether the sentinel came."""
-        return self._parser.relay.done
-
-    @property
     def edited(self) -> int:
         """How many events were sent on otherwise than they came."""
         return self._parser.relay.edited
@@ -207,15 +186,6 @@ class ChatRelayStream(BaseStream[bytes]):
     def dropped(self) -> int:
         """How many events and lone comments were not sent on."""
         return self._parser.relay.dropped
-
-    @property
-    def timings(self) -> StreamTimings:
-        """When things happened. It goes on being filled in."""
-        return self._parser.timings
-
-    def finished_tool_calls(self, *, final_only: bool = True) -> list[ToolCall]:
-        """Return the tool calls that are finished, each of them once: as `ChatAccumulator` does."""
-        return self._parser.relay.finished_tool_calls(final_only=final_only)
 
     def close(self) -> None:
         """Close the source, with `on_disconnect="drain"` after reading on. As for all streams otherwise."""

@@ -17,6 +17,7 @@ from deltawire._content_type import MAX_DOCUMENT_BYTES, aread_refused, chat_refu
 from deltawire._deadlines import Deadlines
 from deltawire._first_event import FirstEvent
 from deltawire._native import ChatAccumulator, ChatCompletion, ChatCompletionChunk, _ChatReader
+from deltawire._observed import Observed
 from deltawire._stream import _SYNC, BaseStream
 from deltawire._text_deltas import TextDeltas
 from deltawire.errors import IncompleteStream, InvalidJSON, LimitExceeded, NotEventStream, UpstreamError
@@ -25,13 +26,11 @@ from deltawire.verdict import StreamEnd
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Generator, Iterator
 
-    from deltawire._native import CompletionUsage, StreamTimings, ToolCall
     from deltawire._readers import Chunk
     from deltawire.sources import Opened
-    from deltawire.verdict import ProviderError
 
 
-class ChatStream(BaseStream[ChatCompletionChunk]):
+class ChatStream(Observed, BaseStream[ChatCompletionChunk]):
     """The typed chunks of a chat stream, with the message assembled beside them.
 
     ```python
@@ -120,38 +119,8 @@ class ChatStream(BaseStream[ChatCompletionChunk]):
         super().__init__(source, reader, check_content_type=check_content_type, deadlines=deadlines)
 
     @property
-    def completion(self) -> ChatCompletion:
-        """The message as far as it has come, at any moment. A copy: it does not change any more."""
-        return self._parser.accumulator.completion
-
-    @property
-    def usage(self) -> CompletionUsage | None:
-        """The last usage that says anything, wherever in the chunks it stood."""
-        return self._parser.accumulator.usage
-
-    @property
-    def end(self) -> StreamEnd | None:
-        """How the stream ended; None until the sentinel or the end of the source came."""
-        return self._parser.accumulator.end
-
-    @property
-    def error(self) -> ProviderError | None:
-        """The first error that the provider reported inside the stream."""
-        return self._parser.accumulator.error
-
-    @property
-    def done(self) -> bool:
-        """Whether the sentinel came."""
-        return self._parser.accumulator.done
-
-    @property
-    def timings(self) -> StreamTimings:
-        """When things happened. It goes on being filled in."""
-        return self._parser.timings
-
-    def finished_tool_calls(self, *, final_only: bool = True) -> list[ToolCall]:
-        """Return the tool calls that are finished, each of them once: as `ChatAccumulator` does."""
-        return self._parser.accumulator.finished_tool_calls(final_only=final_only)
+    def _observer(self) -> ChatAccumulator:
+        return self._parser.accumulator
 
     def text_deltas(self) -> TextDeltas:
         """Iterate over the pieces of text alone, with `for` or `async for`: the content of choice 0.
@@ -265,7 +234,7 @@ class ChatStream(BaseStream[ChatCompletionChunk]):
         return self.completion
 
     def _saw_sentinel(self) -> bool:
-        return self._parser.accumulator.done
+        return self._observer.done
 
     def _require_type(self, opened: Opened[Iterator[Chunk]]) -> None:
         body = read_refused(opened, MAX_DOCUMENT_BYTES)
