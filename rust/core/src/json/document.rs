@@ -13,7 +13,7 @@
 
 use std::collections::HashSet;
 
-use super::scan;
+use super::scan::{self, Quoted};
 use super::value::{Kind, Value};
 
 /// The keys of objects up to this size are compared with each other, those of larger ones go into a set.
@@ -225,7 +225,7 @@ impl Document {
             let (start, first) = scan::token(text, at)?;
             let mut end = match first {
                 b'"' => {
-                    let (close, escaped) = scan::string(text, start + 1)?;
+                    let Quoted { close, escaped, .. } = scan::string(text, start + 1)?;
                     self.has_escapes |= escaped;
                     close + 1
                 }
@@ -313,7 +313,7 @@ impl Document {
 #[inline]
 fn scan_key(text: &[u8], at: usize) -> Result<(Span, usize, bool), Invalid> {
     let (quote, b'"') = scan::token(text, at)? else { return Err(Invalid) };
-    let (close, escaped) = scan::string(text, quote + 1)?;
+    let Quoted { close, escaped, .. } = scan::string(text, quote + 1)?;
     let (colon, b':') = scan::token(text, close + 1)? else { return Err(Invalid) };
     Ok((Span { start: position(quote + 1), end: position(close) }, colon + 1, escaped))
 }

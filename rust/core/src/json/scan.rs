@@ -9,7 +9,7 @@
 
 use memchr::memchr;
 
-use super::document::{Invalid, position};
+use super::document::Invalid;
 
 const LOW: u64 = 0x0101_0101_0101_0101;
 const HIGH: u64 = 0x8080_8080_8080_8080;
@@ -44,32 +44,45 @@ fn more_space(text: &[u8], mut at: usize) -> usize {
     at
 }
 
-/// The closing quote of a string whose content begins at `at`, and whether it has an escape.
+/// What stands between two quotes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Quoted {
+    /// Where the closing quote is.
+    pub close: usize,
+    /// Whether it has an escape.
+    pub escaped: bool,
+    /// Whether it is all ASCII.
+    pub ascii: bool,
+}
+
+/// Reads a string whose content begins at `start`.
 #[inline]
-pub(crate) fn string(text: &[u8], at: usize) -> Result<(usize, bool), Invalid> {
-    let at = special(text, at);
+pub(crate) fn string(text: &[u8], start: usize) -> Result<Quoted, Invalid> {
+    let mut beyond = 0;
+    let at = special(text, start, &mut beyond);
     match text.get(at) {
-        Some(b'"') => Ok((at, false)),
-        Some(b'\\') => escaped_string(text, at),
+        Some(b'"') => Ok(Quoted { close: at, escaped: false, ascii: beyond == 0 }),
+        Some(b'\\') => escaped_string(text, start, at),
         _ => Err(Invalid),
     }
 }
 
-/// The same, from the first backslash on.
+/// The same where the first backslash is at `at`.
 #[inline(never)]
-fn escaped_string(text: &[u8], mut at: usize) -> Result<(usize, bool), Invalid> {
+fn escaped_string(text: &[u8], start: usize, mut at: usize) -> Result<Quoted, Invalid> {
     loop {
         match text.get(at) {
-            Some(b'"') => return Ok((at, true)),
-            Some(b'\\') => at = special(text, escape(text, at + 1)?),
+            Some(b'"') => return Ok(Quoted { close: at, escaped: true, ascii: text[start..at].is_ascii() }),
+            Some(b'\\') => at = special(text, escape(text, at + 1)?, &mut 0),
             _ => return Err(Invalid),
         }
     }
 }
 
 /// The first quote, backslash or control character at or behind a place; the end of the text if there is none.
+/// Bytes beyond ASCII in front of it leave bits in `beyond`.
 #[inline]
-fn special(text: &[u8], mut at: usize) -> usize {
+fn special(text: &[u8], mut at: usize, beyond: &mut u64) -> usize {
     while let Some(&block) = text.get(at..).and_then(<[u8]>::first_chunk::<8>) {
         let word = u64::from_le_bytes(block);
         // With this bit turned, the quote comes right behind the control characters, and nothing else gets there. In
@@ -78,11 +91,15 @@ fn special(text: &[u8], mut at: usize) -> usize {
         let backslash = word ^ (LOW * u64::from(b'\\'));
         let hits = (turned.wrapping_sub(LOW * 0x21) | backslash.wrapping_sub(LOW)) & !word & HIGH;
         if hits != 0 {
+            // Of the bytes in front of the hit.
+            *beyond |= word & HIGH & (hits ^ (hits - 1));
             return at + (hits.trailing_zeros() / 8) as usize;
         }
+        *beyond |= word & HIGH;
         at += 8;
     }
-    while text.get(at).is_some_and(|byte| !matches!(byte, b'"' | b'\\' | 0..0x20)) {
+    while let Some(&byte) = text.get(at).filter(|byte| !matches!(byte, b'"' | b'\\' | 0..0x20)) {
+        *beyond |= u64::from(byte & 0x80);
         at += 1;
     }
     at
@@ -187,17 +204,6 @@ pub(super) fn unescape(text: &str) -> String {
     }
     decoded.push_str(rest);
     decoded
-}
-
-/// Whether what stands between two places is ASCII.
-#[inline]
-pub(super) fn is_ascii(text: &[u8], start: usize, end: usize) -> bool {
-    let beyond = 8_usize.checked_sub(end - start).zip(text.get(start..).and_then(<[u8]>::first_chunk::<8>));
-    match beyond {
-        // Most pieces of text are short.
-        Some((beyond, &block)) => u64::from_le_bytes(block).unbounded_shl(8 * position(beyond)) & HIGH == 0,
-        None => text[start..end].is_ascii(),
-    }
 }
 
 /// How many bytes two texts have in common at the beginning.

@@ -69,8 +69,9 @@ impl Template {
             let start = at;
             let mut escaped = false;
             if gap.is_string {
-                (at, escaped) = scan::string(bytes, at).ok()?;
-                if !scan::is_ascii(bytes, start, at) && std::str::from_utf8(&bytes[start..at]).is_err() {
+                let string = scan::string(bytes, at).ok()?;
+                (at, escaped) = (string.close, string.escaped);
+                if !string.ascii && std::str::from_utf8(&bytes[start..at]).is_err() {
                     return None;
                 }
             } else {
@@ -107,7 +108,7 @@ impl Template {
             at += start - from;
             at = if gap.is_string {
                 // The place may lie behind an escape of which one half is shared.
-                scan::string(new, at).ok()?.0
+                scan::string(new, at).ok()?.close
             } else {
                 scan::number(new, at).ok()?
             };

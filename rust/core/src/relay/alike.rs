@@ -222,7 +222,7 @@ impl Scalar {
     fn len_in(self, text: &[u8]) -> Option<usize> {
         if self.is_string {
             let content = usize::from(text.first() == Some(&b'"'));
-            (content == 1).then(|| scan::string(text, content).ok()).flatten().map(|(quote, _)| quote + 1)
+            (content == 1).then(|| scan::string(text, content).ok()).flatten().map(|string| string.close + 1)
         } else {
             scan::number(text, 0).ok()
         }
