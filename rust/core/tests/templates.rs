@@ -240,6 +240,48 @@ proptest! {
     }
 }
 
+/// What is known of a stream: its message, its counters, its end, and the limit it went over.
+fn known(reader: &mut ChatReader, pieces: &[&[u8]]) -> String {
+    let fed = pieces.iter().try_for_each(|piece| reader.feed(piece));
+    let closed = reader.close();
+    let events = reader.chunks().data().events();
+    let counters =
+        [events.events(), events.comments(), reader.chunks().payloads(), reader.chunks().malformed()];
+    // What comes behind the limit is not read.
+    let bytes = if fed.is_ok() { events.bytes() } else { 0 };
+    format!("{} {counters:?} {bytes} {:?} {fed:?} {closed:?}", message(reader), reader.end())
+}
+
+/// A block with some data: nearly always one `data` line and a blank line.
+fn block(data: &str, framing: u8) -> String {
+    match framing {
+        0 => format!("data:{data}\n\n"),
+        1 => format!("data: {data}\r\n\r\n"),
+        2 => format!("data: {data}\r\r"),
+        3 => format!(": ping\n\ndata: {data}\n\n"),
+        4 => format!("event: x\ndata: {data}\n\n"),
+        5 => format!("data: {data}\ndata:\n\n"),
+        6 => format!("\ndata:  {data} \n\n"),
+        7 => "data: [DONE]\n\n".to_owned(),
+        _ => format!("data: {data}\n\n"),
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(1000))]
+
+    #[test]
+    fn a_stream_is_the_same_as_a_whole_and_byte_by_byte(
+        chunks in chunks(), framings in prop::collection::vec(0..40u8, 40), merge in any::<bool>(), max in 1..200usize,
+    ) {
+        let max = if max < 100 { max } else { 1 << 20 };
+        let blocks: String = chunks.iter().zip(framings.iter().cycle()).map(|(chunk, &framing)| block(chunk, framing)).collect();
+        let whole = known(&mut reader(merge, max), &[blocks.as_bytes()]);
+        let bytes: Vec<&[u8]> = blocks.as_bytes().chunks(1).collect();
+        prop_assert_eq!(known(&mut reader(merge, max), &bytes), whole, "{}", blocks);
+    }
+}
+
 /// Adds chunks with templates and without, which comes to the same.
 fn message_of(chunks: &[&str]) -> String {
     let (mut with, mut without) = (reader(false, 1 << 20), reader(false, 1 << 20));

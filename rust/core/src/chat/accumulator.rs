@@ -210,6 +210,12 @@ impl Accumulator {
         Some(check("max_message_size", self.size.unsigned_abs(), self.limits.max_message_size))
     }
 
+    /// Whether there is a plan for chunks like the one that was added in full last.
+    #[must_use]
+    pub fn has_plan(&self) -> bool {
+        self.plan.is_some()
+    }
+
     /// Plans for what comes behind the chunk that has just been added in full. It is of this template; `alike` tells
     /// what it has in the gaps, unless it is the template's own text.
     pub fn plan(&mut self, chunk: Value<'_>, template: u32, alike: Option<&Alike<'_>>) {

@@ -52,6 +52,27 @@ pub enum Read {
     Parsed,
 }
 
+/// The template of a reader that was used last.
+#[derive(Debug)]
+pub struct Last<'r> {
+    slot: usize,
+    template: &'r Template,
+    is_template: &'r mut bool,
+    filled: &'r mut [Filled; MAX_GAPS],
+}
+
+impl Last<'_> {
+    /// What the text with which some bytes begin has in common with the template, if it fits.
+    #[inline]
+    pub fn fit<'a>(&'a mut self, bytes: &'a [u8]) -> Option<Alike<'a>> {
+        let len = self.template.fit(bytes, self.filled)?;
+        *self.is_template = true;
+        let Template { number, serial, .. } = *self.template;
+        let fit = Fit { slot: self.slot, template: number, serial, len };
+        Some(Alike { fit, template: self.template, filled: self.filled, text: bytes })
+    }
+}
+
 /// Reads texts, by templates where they fit.
 #[derive(Debug, Default)]
 pub struct Reader {
@@ -91,6 +112,13 @@ impl Reader {
             let len = self.templates[slot].fit(bytes, &mut self.filled)?;
             Some(self.fitted(slot, len))
         })
+    }
+
+    /// The template that was used last, if there is one, to read one text after the other by it alone.
+    pub fn last(&mut self) -> Option<Last<'_>> {
+        let Self { templates, last, is_template, filled, .. } = self;
+        let slot = (*last)?;
+        Some(Last { slot, template: templates.get(slot)?, is_template, filled })
     }
 
     /// Reads a text.

@@ -63,6 +63,8 @@ pub struct EventParser {
     /// The value of the `retry` line that is arriving.
     digits: Digits,
 
+    /// It is known that a block begins here, and that nothing of one is held.
+    at_block: bool,
     /// The block has been handed out; it is forgotten when the next one is asked for.
     dispatched: bool,
     /// Where the block begins; None until its first line does.
@@ -102,6 +104,7 @@ impl EventParser {
             line: Line::Start,
             value: Vec::new(),
             digits: Digits::default(),
+            at_block: false,
             dispatched: false,
             block_offset: None,
             data: Vec::new(),
@@ -151,6 +154,7 @@ impl EventParser {
         if let Some(exceeded) = self.exceeded {
             return Err(exceeded);
         }
+        self.at_block = false;
         if self.dispatched {
             self.begin_block();
         }

@@ -5,7 +5,7 @@
 
 use crate::LimitExceeded;
 use crate::chat::{Accumulator, Limits, OverLimit, ProviderError};
-use crate::json::{Document, Fit, Value};
+use crate::json::{Alike, Document, Fit, Value};
 use crate::sse::DataEvent;
 use crate::stream::{ChunkParser, Lone, Step};
 
@@ -60,15 +60,43 @@ impl ChatReader {
         self.begin(chunk);
         let mut rest = chunk;
         loop {
-            while self.next_lone(&mut rest)?.is_some() {
-                if rest.is_empty() {
-                    return Ok(());
-                }
-            }
-            if self.next_step(&mut rest)?.is_none() {
+            let taken =
+                self.take_alike(&mut rest, usize::MAX, |_, _| ())? || self.next_lone(&mut rest)?.is_some();
+            if taken && rest.is_empty() || !taken && self.next_step(&mut rest)?.is_none() {
                 return Ok(());
             }
         }
+    }
+
+    /// Takes events off `rest` and adds them up, as long as there is a plan for them and their blocks are no longer
+    /// than `longest`: the commonest case of [`next_lone`](Self::next_lone). `then` is given each of them, by what it
+    /// has in common with an earlier one, and its block. Tells whether there was any.
+    ///
+    /// # Errors
+    ///
+    /// As for [`feed`](Self::feed). The event that went over the limit stays on `rest`.
+    #[inline]
+    pub fn take_alike(
+        &mut self,
+        rest: &mut &[u8],
+        longest: usize,
+        mut then: impl FnMut(&Alike<'_>, &[u8]),
+    ) -> Result<bool, LimitExceeded> {
+        let Self { chunks, accumulator, exceeded, .. } = self;
+        if exceeded.is_some() || !accumulator.has_plan() {
+            return Ok(false);
+        }
+        let added = chunks.take_alike(rest, |alike, block| {
+            if block.len() > longest {
+                return None;
+            }
+            let added = accumulator.add_alike(alike)?;
+            if added.is_ok() {
+                then(alike, block);
+            }
+            Some(added)
+        });
+        added.map_err(|(over, offset)| remember(exceeded, over, chunks.data().events().events(), offset))
     }
 
     /// To be called with each chunk of the stream before it is taken apart by [`next_step`](Self::next_step).

@@ -152,6 +152,39 @@ impl ChunkParser {
         Some(Lone { read, text, event })
     }
 
+    /// Takes events off `rest` as long as they are lone chunks of the template of the last one, and `take`, which is
+    /// given the whole block too, takes them: those that [`next_lone`](Self::next_lone) would give one by one. Tells
+    /// whether there was any.
+    ///
+    /// # Errors
+    ///
+    /// `take` returned an error: it, and the place in the stream where the event begins, which stays on `rest`.
+    #[inline]
+    pub(super) fn take_alike<E>(
+        &mut self,
+        rest: &mut &[u8],
+        mut take: impl FnMut(&Alike<'_>, &[u8]) -> Option<Result<(), E>>,
+    ) -> Result<bool, (E, u64)> {
+        let last = self.reader.as_mut().filter(|_| self.lines.is_none()).and_then(|reader| reader.last());
+        let Some(mut last) = last else { return Ok(false) };
+        let mut any = false;
+        while let Some(start) = self.data.peek_object(rest)
+            && let Some(alike) = last.fit(&rest[start..])
+            && let Some(block_len) = self.data.events().block_len(rest, start, alike.fit().len)
+            && let Some(taken) = take(&alike, &rest[..block_len])
+        {
+            let (before, offset) = (*rest, self.data.events().bytes());
+            self.data.pass_object(rest, block_len);
+            self.payloads += 1;
+            if let Err(error) = taken {
+                *rest = before;
+                return Err((error, offset));
+            }
+            any = true;
+        }
+        Ok(any)
+    }
+
     /// Reads a chunk that fits no template as it is.
     fn read_lone<'c>(
         &mut self,

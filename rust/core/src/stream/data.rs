@@ -20,6 +20,8 @@ pub struct DataParser {
     events: EventParser,
     /// Without white space around it; None for streams that have none.
     sentinel: Option<Box<str>>,
+    /// The sentinel looks like an object, so that an object may be the sentinel.
+    is_object: bool,
     done: bool,
 }
 
@@ -32,7 +34,9 @@ impl DataParser {
 
     /// The same over an event parser with options of its own.
     pub(super) fn of(events: EventParser, sentinel: Option<&str>) -> Self {
-        Self { events, sentinel: sentinel.map(|text| trim(text).into()), done: false }
+        let sentinel = sentinel.map(trim);
+        let is_object = sentinel.is_some_and(|text| text.starts_with('{'));
+        Self { events, sentinel: sentinel.map(Into::into), is_object, done: false }
     }
 
     /// Takes bytes off `rest` until an event is complete and sorts it. None when `rest` is used up.
@@ -62,10 +66,7 @@ impl DataParser {
     /// Where the data of the next event begins, as [`EventParser::peek_data`] tells. That of an object is a payload.
     #[inline]
     pub fn peek_object(&mut self, rest: &mut &[u8]) -> Option<usize> {
-        if self.done || self.sentinel.as_ref().is_some_and(|text| text.starts_with('{')) {
-            return None;
-        }
-        self.events.peek_data(rest)
+        if self.done || self.is_object { None } else { self.events.peek_data(rest) }
     }
 
     /// Takes the block that [`peek_object`](Self::peek_object) has found, as [`EventParser::take_data`] does.
@@ -78,6 +79,12 @@ impl DataParser {
         block_len: usize,
     ) -> DataEvent<'c> {
         self.events.take_data(rest, start, len, block_len)
+    }
+
+    /// The same for who has no use for the event.
+    #[inline]
+    pub fn pass_object(&mut self, rest: &mut &[u8], block_len: usize) {
+        self.events.pass_data(rest, block_len);
     }
 
     /// At the end of the stream, the data of an unterminated last event that may be a whole JSON object;

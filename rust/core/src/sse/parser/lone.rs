@@ -24,6 +24,16 @@ impl EventParser {
     /// a block: for a reader who knows where the data ends without looking for the end of its line.
     #[inline]
     pub fn peek_data(&mut self, rest: &mut &[u8]) -> Option<usize> {
+        if !self.at_block {
+            self.at_block = self.reaches_block(rest);
+        }
+        let value = rest.strip_prefix(b"data:").filter(|_| self.at_block)?;
+        Some(5 + usize::from(value.first() == Some(&b' ')))
+    }
+
+    /// Whether a block begins here. What may stand before it is taken.
+    #[inline(never)]
+    fn reaches_block(&mut self, rest: &mut &[u8]) -> bool {
         if self.dispatched {
             self.begin_block();
         }
@@ -34,17 +44,13 @@ impl EventParser {
             && matches!(self.line, Line::Start)
             && self.block_offset.is_none()
             && self.exceeded.is_none();
-        if !fresh {
-            return None;
-        }
-        if self.skip_lf && !rest.is_empty() {
+        if fresh && self.skip_lf && !rest.is_empty() {
             self.skip_lf = false;
             if rest[0] == LF {
                 self.pass(rest, 1);
             }
         }
-        let value = rest.strip_prefix(b"data:")?;
-        Some(5 + usize::from(value.first() == Some(&b' ')))
+        fresh && !self.skip_lf
     }
 
     /// The length of the data that begins as [`peek_data`](Self::peek_data) told, if its line has ended.
@@ -78,10 +84,16 @@ impl EventParser {
         block_len: usize,
     ) -> DataEvent<'c> {
         let (data, offset) = (&rest[start..start + len], self.bytes);
+        self.pass_data(rest, block_len);
+        // It could have a type, an ID and a reconnection time only by other lines.
+        DataEvent { data, number: self.events, offset }
+    }
+
+    /// The same for who has no use for the event.
+    #[inline]
+    pub fn pass_data(&mut self, rest: &mut &[u8], block_len: usize) {
         self.pass(rest, block_len);
         self.recognised = true;
         self.events += 1;
-        // It could have a type, an ID and a reconnection time only by other lines.
-        DataEvent { data, number: self.events, offset }
     }
 }
