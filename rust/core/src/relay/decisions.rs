@@ -7,11 +7,12 @@
 //! event is neither read a second time nor compared. For events that the observer does not read so, see `alike`.
 
 use super::alike::Fit;
-use super::lines::Splice;
+use super::lines::{Splice, data_start};
 use crate::json::{Alike, MAX_TEMPLATES};
 
+/// What was decided for the events of a template.
 #[derive(Debug)]
-struct Decision {
+pub(super) struct Decision {
     template: u32,
     /// Values that have to be what they are in the template, by their places among all.
     fixed: Vec<usize>,
@@ -27,36 +28,43 @@ pub(super) struct Decisions {
     newest: usize,
 }
 
-impl Decisions {
-    /// What was decided for an event like this one.
-    pub fn find(&self, alike: &Alike<'_>) -> Option<Fit> {
-        let Decision { fixed, splices, .. } = self.of(alike.fit().template)?;
-        let is_fixed = |node: usize| fixed.contains(&node);
+impl Decision {
+    /// What becomes of an event, if it is among those for which this was decided.
+    pub fn of(&self, alike: &Alike<'_>) -> Option<Fit> {
+        let is_fixed = |node: usize| self.fixed.contains(&node);
         let mut gaps = alike.gaps().enumerate().filter(|(_, node)| is_fixed(*node));
-        if gaps.any(|(gap, _)| alike.raw(gap) != alike.template_raw(gap)) {
-            return None;
-        }
-        Some(match splices {
-            None => Fit::Drop,
-            Some(splices) if splices.is_empty() => Fit::Keep,
-            Some(_) => Fit::Splice,
-        })
+        let differs = gaps.any(|(gap, _)| alike.raw(gap) != alike.template_raw(gap));
+        (!differs).then(|| self.outcome())
     }
 
-    /// Writes the block of an event whose data begins at `start`, with its splices.
-    pub fn write(&self, alike: &Alike<'_>, block: &[u8], start: usize, out: &mut Vec<u8>) {
-        let decision = self.of(alike.fit().template);
-        let splices = decision.and_then(|decision| decision.splices.as_deref()).unwrap_or_default();
+    /// What becomes of all events of the template; None if that depends on what is in them.
+    pub fn of_all(&self) -> Option<Fit> {
+        self.fixed.is_empty().then(|| self.outcome())
+    }
+
+    fn outcome(&self) -> Fit {
+        match self.splices.as_deref() {
+            None => Fit::Drop,
+            Some([]) => Fit::Keep,
+            Some(_) => Fit::Splice,
+        }
+    }
+
+    /// Writes the block of an event, with its splices.
+    pub fn write(&self, alike: &Alike<'_>, block: &[u8], out: &mut Vec<u8>) {
+        let start = data_start(block);
         let place = |place: usize| start + alike.moved(place);
         let mut at = 0;
-        for splice in splices {
+        for splice in self.splices.as_deref().unwrap_or_default() {
             out.extend_from_slice(&block[at..place(splice.start)]);
             out.extend_from_slice(&splice.with);
             at = place(splice.end);
         }
         out.extend_from_slice(&block[at..]);
     }
+}
 
+impl Decisions {
     /// Keeps what was decided for the text that became a template.
     pub fn keep(&mut self, template: u32, fixed: Vec<usize>, splices: Option<Vec<Splice>>) {
         let decision = Decision { template, fixed, splices };
@@ -69,12 +77,8 @@ impl Decisions {
         }
     }
 
-    /// Whether something was decided for a template.
-    pub fn know(&self, template: u32) -> bool {
-        self.of(template).is_some()
-    }
-
-    fn of(&self, template: u32) -> Option<&Decision> {
+    /// What was decided for a template.
+    pub fn of(&self, template: u32) -> Option<&Decision> {
         self.known.iter().find(|known| known.template == template)
     }
 }

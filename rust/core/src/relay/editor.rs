@@ -83,6 +83,7 @@ impl Editor {
         loop {
             if blocks.is_between() && self.events.may_compare(observer) && !rest.is_empty() {
                 chunk.observe(chunk.end, observer);
+                self.take_alike(&mut rest, &mut chunk, observer);
                 let before = rest;
                 if let Some(lone) = observer.next_lone(&mut rest) {
                     let block = &before[..before.len() - rest.len()];
@@ -103,7 +104,8 @@ impl Editor {
                 let (block, behind) = rest.split_at(len);
                 rest = behind;
                 chunk.end += len;
-                self.take_fit(block, fit, &mut chunk, |events, out| events.templates.write(block, out));
+                chunk.put(block, fit, &mut self.out, |out| self.events.templates.write(block, out));
+                self.note(fit, 1);
                 continue;
             }
             let before = rest.len();
@@ -155,6 +157,25 @@ impl Editor {
         &self.out
     }
 
+    /// Takes events off `rest` as long as they are lone chunks of the template of the last one, for which something was
+    /// decided whatever is in them.
+    fn take_alike(&mut self, rest: &mut &[u8], chunk: &mut Chunk<'_>, observer: &mut Observer) {
+        let Self { events, out, limit, .. } = self;
+        let template = observer.reader.chunks().template_number();
+        let Some(decision) = template.and_then(|template| events.decisions.of(template)) else { return };
+        let Some(fit) = decision.of_all() else { return };
+        let mut count = 0;
+        observer.take_alike(rest, *limit, |alike, block| {
+            chunk.end += block.len();
+            chunk.observed = chunk.end;
+            chunk.put(block, fit, out, |out| decision.write(alike, block, out));
+            count += 1;
+        });
+        if count > 0 {
+            self.note(fit, count);
+        }
+    }
+
     /// Takes a lone chunk, which has been observed.
     fn take_lone(
         &mut self,
@@ -164,14 +185,15 @@ impl Editor {
         observer: &mut Observer,
         show: &mut Show<'_>,
     ) {
-        let start = if block.starts_with(b"data: ") { 6 } else { 5 };
         if let Some(alike) = observer.reader.chunks().alike(lone)
-            && let Some(fit) = self.events.decisions.find(&alike)
+            && let Some(decision) = self.events.decisions.of(alike.fit().template)
+            && let Some(fit) = decision.of(&alike)
         {
-            self.take_fit(block, fit, chunk, |events, out| events.decisions.write(&alike, block, start, out));
+            chunk.put(block, fit, &mut self.out, |out| decision.write(&alike, block, out));
+            self.note(fit, 1);
             return;
         }
-        let outcome = self.events.edit_lone(lone, block, start, observer, show);
+        let outcome = self.events.edit_lone(lone, block, observer, show);
         let block = Block { kind: Kind::Event, bytes: block, whole: true, in_chunk: true };
         self.put(block, outcome, chunk);
     }
@@ -185,25 +207,13 @@ impl Editor {
         self.events.may_compare(observer)
     }
 
-    /// Takes a block that is like an earlier one; `write` writes it with its splices.
-    fn take_fit(
-        &mut self,
-        block: &[u8],
-        fit: Fit,
-        chunk: &mut Chunk<'_>,
-        write: impl FnOnce(&Events, &mut Vec<u8>),
-    ) {
+    /// Takes note of so many events like an earlier one.
+    fn note(&mut self, fit: Fit, count: u64) {
         (self.dropped, self.waits, self.lone) = (fit == Fit::Drop, false, false);
-        if fit == Fit::Keep {
-            return;
-        }
-        chunk.flush(block.len(), &mut self.out);
-        chunk.run = chunk.end;
-        if fit == Fit::Splice {
-            write(&self.events, &mut self.out);
-            self.events.edited_count += 1;
-        } else {
-            self.events.dropped_count += 1;
+        match fit {
+            Fit::Keep => {}
+            Fit::Splice => self.events.edited_count += count,
+            Fit::Drop => self.events.dropped_count += count,
         }
     }
 
@@ -296,6 +306,18 @@ impl Chunk<'_> {
     fn observe(&mut self, end: usize, observer: &mut Observer) {
         observer.feed(&self.bytes[self.observed..end]);
         self.observed = end;
+    }
+
+    /// Writes the block at hand, which is like an earlier one; `write` writes it with its splices.
+    fn put(&mut self, block: &[u8], fit: Fit, out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
+        if fit == Fit::Keep {
+            return;
+        }
+        self.flush(block.len(), out);
+        self.run = self.end;
+        if fit == Fit::Splice {
+            write(out);
+        }
     }
 
     /// Copies the run up to the block at hand, which has so many bytes in the chunk, and lets it begin there.

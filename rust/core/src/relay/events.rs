@@ -9,7 +9,7 @@ use std::collections::HashSet;
 
 use super::alike::{self, Templates};
 use super::decisions::Decisions;
-use super::lines::{Data, Splice, lines, spliced};
+use super::lines::{Data, Splice, data_start, lines, spliced};
 use super::repair::{Finish, Repairer, made_chunk};
 use super::rules::{Rules, in_order};
 use super::{Edit, Observer, ending};
@@ -224,12 +224,11 @@ impl Events {
         splices.map_or(Outcome::Drop, |splices| written(block, &splices))
     }
 
-    /// Applies the rules to a lone chunk, which the observer has read already; its data begins at `start`.
+    /// Applies the rules to a lone chunk, which the observer has read already.
     pub fn edit_lone(
         &mut self,
         lone: &Lone<'_>,
         block: &[u8],
-        start: usize,
         observer: &mut Observer,
         show: &mut Show<'_>,
     ) -> Outcome {
@@ -238,12 +237,13 @@ impl Events {
         let Some(decided) = self.decide(block, root, observer, show) else { return Outcome::Wait };
         match (lone.read, observer.reader.chunks().template_number()) {
             (Read::Parsed, Some(template)) => self.keep(template, root, decided.clone()),
-            (Read::Like(fit), _) if !self.decisions.know(fit.template) => {
+            (Read::Like(fit), _) if self.decisions.of(fit.template).is_none() => {
                 self.decide_for(fit, lone, observer);
             }
             _ => {}
         }
         let Some(splices) = decided else { return Outcome::Drop };
+        let start = data_start(block);
         let moved = |it: Splice| Splice { start: it.start + start, end: it.end + start, with: it.with };
         let outcome = written(block, &splices.into_iter().map(moved).collect::<Vec<_>>());
         self.edited_count += u64::from(matches!(outcome, Outcome::New(_)));

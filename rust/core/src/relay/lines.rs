@@ -55,6 +55,11 @@ pub(super) fn lines(block: &[u8]) -> impl Iterator<Item = Line> {
     })
 }
 
+/// Where the data begins of a block that is nothing but one line `data:`.
+pub(super) fn data_start(block: &[u8]) -> usize {
+    if block.starts_with(b"data: ") { 6 } else { 5 }
+}
+
 /// The data of a block.
 #[derive(Debug)]
 pub(super) struct Data<'b> {

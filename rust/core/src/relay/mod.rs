@@ -25,6 +25,7 @@ use editor::Editor;
 
 use crate::LimitExceeded;
 use crate::chat::{Accumulator, Limits, ProviderError};
+use crate::json::Alike;
 use crate::sse::Event;
 use crate::stream::{ChatReader, Lone, StreamEnd};
 
@@ -65,6 +66,13 @@ impl Observer {
             *rest = before;
             None
         })
+    }
+
+    /// Takes events off `rest` and observes them, as [`ChatReader::take_alike`] does.
+    fn take_alike(&mut self, rest: &mut &[u8], longest: usize, then: impl FnMut(&Alike<'_>, &[u8])) {
+        if let Err(exceeded) = self.reader.take_alike(rest, longest, then) {
+            self.exceeded = Some(exceeded);
+        }
     }
 
     fn close(&mut self) -> Option<StreamEnd> {
