@@ -60,7 +60,15 @@ impl ChatAccumulator {
 
     #[pyo3(signature = (data, /))]
     fn feed(slf: &Bound<'_, Self>, data: &Bound<'_, PyAny>) -> PyResult<()> {
-        Self::read(slf, borrow::chunk(data)?, false).map(drop)
+        let chunk = borrow::chunk(data)?;
+        let mut accumulator = borrow::exclusively(slf)?;
+        if accumulator.closed || !accumulator.reading.skips() {
+            drop(accumulator);
+            return Self::read(slf, chunk, false).map(drop);
+        }
+        // Where nothing is raised or made but the message, the core needs no help.
+        let fed = accumulator.core.feed(chunk.as_bytes());
+        fed.map_err(|exceeded| errors::limit_exceeded(slf.py(), exceeded, &PyList::empty(slf.py())))
     }
 
     /// `feed`, which gives the chunks too: what a stream of chunks needs, without reading anything twice.

@@ -183,6 +183,11 @@ impl Reading {
         Ok(Self { skip, backlog: VecDeque::new(), shapes: Shapes::default(), found: Vec::new() })
     }
 
+    /// Whether broken events are passed over, so that nothing ever waits.
+    pub fn skips(&self) -> bool {
+        self.skip
+    }
+
     pub fn reset(&mut self) {
         self.backlog.clear();
         self.shapes.clear();
