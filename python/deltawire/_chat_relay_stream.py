@@ -17,10 +17,11 @@ from anyio import CancelScope, move_on_after
 
 from deltawire._content_type import MAX_DOCUMENT_BYTES, aread_refused, chat_refusal, read_refused
 from deltawire._deadlines import Deadlines, seconds
-from deltawire._native import ChatRelay
+from deltawire._native import ChatRelay, _RelayReader
 from deltawire._observed import Observed
-from deltawire._relaying import AsyncEnding, Ending, Patient, Reader
+from deltawire._relaying import AsyncEnding, Ending, Patient
 from deltawire._stream import _ASYNC, _SYNC, BaseStream
+from deltawire.encoding import encode_comment
 from deltawire.errors import StreamTimeout
 
 if TYPE_CHECKING:
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
     from deltawire._stream import _Side
     from deltawire.errors import LimitExceeded
     from deltawire.sources import Opened
+
+_KEEP_ALIVE = encode_comment("keep-alive")
 
 
 class ChatRelayStream(Observed, BaseStream[bytes]):
@@ -96,7 +99,7 @@ class ChatRelayStream(Observed, BaseStream[bytes]):
         "_timeout",
     )
 
-    _parser: Reader
+    _parser: _RelayReader
 
     def __init__(
         self,
@@ -154,9 +157,8 @@ class ChatRelayStream(Observed, BaseStream[bytes]):
             max_event_size=max_event_size,
         )
         deadlines = Deadlines.of(first_event_timeout, idle_timeout, total_timeout, comments_count_as_progress)
-        super().__init__(
-            source, Reader(relay, clock), check_content_type=check_content_type, deadlines=deadlines
-        )
+        reader = _RelayReader(relay, clock, _KEEP_ALIVE)
+        super().__init__(source, reader, check_content_type=check_content_type, deadlines=deadlines)
         if keep_alive is not None:
             try:
                 self._open(_ASYNC)

@@ -91,6 +91,41 @@ class _ChatReader:
     def malformed(self) -> int: ...
 
 @final
+class _RelayReader:
+    """The parser that a ChatRelayStream runs: a relay that gives the bytes to send on, and a clock.
+
+    The clock is read once for each network chunk. `keep_alive` is the comment that is sent for silence.
+    """
+
+    relay: ChatRelay
+    timings: StreamTimings
+    is_silent: bool
+    """The chunk that comes next stands for silence, and is empty."""
+    def __new__(cls, relay: ChatRelay, clock: Callable[[], float], keep_alive: builtins.bytes) -> Self: ...
+    def feed(self, data: builtins.bytes | bytearray | memoryview, /) -> list[builtins.bytes]:
+        """Take the next bytes and return what is to be sent on, if anything. Raises as `ChatRelay.feed`."""
+
+    def close(self) -> list[builtins.bytes]:
+        """Take the end of the source."""
+
+    @property
+    def is_over(self) -> bool:
+        """The sentinel came, and all that belongs to it."""
+
+    @property
+    def sent(self) -> int:
+        """How often there was something to send on."""
+
+    @property
+    def bytes(self) -> int: ...
+    @property
+    def events(self) -> int: ...
+    @property
+    def comments(self) -> int: ...
+    @property
+    def malformed(self) -> int: ...
+
+@final
 class StreamTimings:
     """When things happened in a stream, in seconds since it was made; None for what has not happened."""
 
@@ -130,12 +165,6 @@ class StreamTimings:
     @property
     def longest_gap(self) -> float | None:
         """The longest time between two network chunks that completed something."""
-
-    def _begin(self, now: float) -> None:
-        """Note that bytes came at this time."""
-
-    def _note(self, now: float, has_content: bool, has_tool_calls: bool) -> None:
-        """Note that something was complete at this time, and what the message has by now."""
 
     def __eq__(self, other: object, /) -> bool: ...
     def __reduce__(self) -> tuple[type[StreamTimings], tuple[Any, ...]]: ...

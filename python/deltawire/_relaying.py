@@ -1,7 +1,7 @@
-"""What a ChatRelayStream runs and reads from: the relay with a clock and keep-alives, the source in wraps.
+"""What a ChatRelayStream reads from: its source in wraps.
 
-`Reader` is the parser of the stream: it gives the bytes to send on. `Patient` is a source that tells silence
-by an empty chunk, and whose reads outlive who waits for them. `Ending` tells the failure of one as its end.
+`Patient` is a source that tells silence by an empty chunk, and whose reads outlive who waits for them.
+`Ending` tells the failure of one as its end. What becomes of the chunks is for the native `_RelayReader`.
 """
 
 from __future__ import annotations
@@ -11,121 +11,15 @@ from typing import TYPE_CHECKING
 from anyio import current_time, move_on_after
 
 from deltawire._errand import Errand
-from deltawire._native import StreamTimings
-from deltawire.encoding import encode_comment
 
 if TYPE_CHECKING:
-    import builtins
-    from collections.abc import AsyncIterator, Callable, Iterator
+    from collections.abc import AsyncIterator, Iterator
 
-    from deltawire._native import ChatRelay
+    from deltawire._native import _RelayReader
     from deltawire._readers import Chunk
-
-KEEP_ALIVE = encode_comment("keep-alive")
-
-_BOM = b"\xef\xbb\xbf"
-
-# Where no event ends in so many bytes, the stream stands inside one. Comments are shorter.
-_TAIL = 512
-_INSIDE = b"inside"
 
 # How long a cancelled read may take to end, in seconds.
 _CANCEL_SECONDS = 1.0
-
-
-class Reader:
-    """The parser that a ChatRelayStream runs.
-
-    Attributes:
-        relay: gives the bytes to send on, and observes.
-        timings: filled in as events come.
-        is_silent: the empty chunk that comes next stands for silence.
-        is_over: the sentinel came, and all that belongs to it.
-        sent: how often there was something to send on.
-    """
-
-    __slots__ = ("_begun", "_clock", "_head", "_tail", "is_over", "is_silent", "relay", "sent", "timings")
-
-    def __init__(self, relay: ChatRelay, clock: Callable[[], float]) -> None:
-        self.relay = relay
-        self.timings = StreamTimings()
-        self.is_silent = False
-        self.is_over = False
-        self.sent = 0
-        self._clock = clock
-        self._begun = clock()
-        # What was sent since the end of the last event, if that is short.
-        self._tail = b""
-        # Behind a keep-alive that was the first to be sent: what may be a byte order mark. It would not stand
-        # at the beginning any more.
-        self._head: builtins.bytes | None = None
-
-    @property
-    def bytes(self) -> int:
-        return self.relay.bytes
-
-    @property
-    def events(self) -> int:
-        return self.relay.events
-
-    @property
-    def comments(self) -> int:
-        return self.relay.comments
-
-    @property
-    def malformed(self) -> int:
-        return self.relay.malformed
-
-    def feed(self, data: Chunk, /) -> list[builtins.bytes]:
-        """Take the next bytes."""
-        if self.is_silent:
-            self.is_silent = False
-            return self._keep_alive()
-        relay, timings = self.relay, self.timings
-        now = self._clock() - self._begun
-        if data:
-            timings._begin(now)  # noqa: SLF001 - of this package, as below
-        events = relay.events
-        found = relay.feed(data)
-        if relay.events > events:
-            timings._note(now, relay.has_content, relay.has_tool_calls)  # noqa: SLF001
-        if relay.done and bytes(data[-1:]) != b"\r":
-            # Of a line end of CR and LF both belong to the stream.
-            self.is_over = True
-            found += relay.close()
-        return self._send(found)
-
-    def close(self) -> list[builtins.bytes]:
-        """Take the end of the source."""
-        found = self.relay.close()
-        if self._head:
-            found, self._head = self._head + found, None
-        return self._send(found)
-
-    def _send(self, found: builtins.bytes) -> list[builtins.bytes]:
-        if self._head is not None and found:
-            self._head += found
-            if len(self._head) < len(_BOM) and _BOM.startswith(self._head):
-                return []
-            found, self._head = self._head.removeprefix(_BOM), None
-        if not found:
-            return []
-        self.sent += 1
-        tail = (self._tail + found[-_TAIL:]).replace(b"\r\n", b"\n")
-        _, end, behind = tail.rpartition(b"\n\n")
-        is_long = len(behind) > _TAIL or (not end and len(found) > _TAIL)
-        self._tail = _INSIDE if is_long else behind
-        return [found]
-
-    def _keep_alive(self) -> list[builtins.bytes]:
-        """Give a comment, if the stream stands between two events and at the beginning of a line."""
-        *lines, rest = self._tail.split(b"\n")
-        if rest or not all(line.startswith(b":") for line in lines):
-            return []
-        if not self.sent:
-            self._head = b""
-        self.sent += 1
-        return [KEEP_ALIVE]
 
 
 class Patient:
@@ -136,7 +30,7 @@ class Patient:
 
     __slots__ = ("_errand", "_keep_alive", "_quiet_since", "_reader", "_sent", "chunks")
 
-    def __init__(self, chunks: AsyncIterator[Chunk], reader: Reader, keep_alive: float | None) -> None:
+    def __init__(self, chunks: AsyncIterator[Chunk], reader: _RelayReader, keep_alive: float | None) -> None:
         self.chunks = chunks
         self._reader = reader
         self._keep_alive = keep_alive

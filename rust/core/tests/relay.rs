@@ -4,7 +4,8 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 use deltawire_core::chat::Limits;
-use deltawire_core::relay::{Edit, Relay, Rules};
+use deltawire_core::relay::{Edit, Relay, Rules, Sent};
+use deltawire_core::sse::EventParser;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
 
@@ -199,4 +200,65 @@ fn what_is_outstanding_has_the_envelope_of_the_chunks_before() {
     let large = format!("data: {{\"model\":\"other\",\"n\":\"{}\"}}\n\n", "n".repeat(200));
     let sent = sent_in_any_cut(large.len() - 4, LIMITS, &[call, finish, &large].concat());
     assert!(sent.contains("chunk\",\"model\":\"m\""), "{sent}");
+}
+
+/// The events of a stream: type, data and last event ID of each.
+fn events(stream: &[u8]) -> Vec<(Vec<u8>, Vec<u8>, Vec<u8>)> {
+    let mut parser = EventParser::new(1 << 20, b"");
+    let (mut rest, mut found) = (stream, Vec::new());
+    while let Some(event) = parser.next_event(&mut rest).unwrap() {
+        found.push((event.event.to_vec(), event.data.to_vec(), event.id.to_vec()));
+    }
+    found
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2000))]
+
+    #[test]
+    fn a_comment_in_between_changes_no_event(
+        pieces in prop::collection::vec(
+            (select(&["data: x", ": c", ":", "\n", "\n", "\n\n", "\r\n", "\r", "\u{feff}", "\u{feff}data: y\n\n", "id: 1", "x"][..]), any::<bool>()),
+            1..24,
+        ),
+        cut in any::<bool>(),
+    ) {
+        let came: String = pieces.iter().map(|(piece, _)| *piece).collect();
+        let (mut sent, mut out, mut interrupted) = (Sent::default(), Vec::new(), false);
+        for (piece, ask) in &pieces {
+            let size = if cut { 1 } else { piece.len() };
+            for bytes in piece.as_bytes().chunks(size) {
+                out.extend_from_slice(&sent.send(bytes));
+            }
+            if *ask && sent.interrupt() {
+                out.extend_from_slice(b": in between\n\n");
+                interrupted = true;
+            }
+            let ended = out.ends_with(b"\n\n");
+            prop_assert!(!ended || sent.interrupt());
+        }
+        out.extend_from_slice(&sent.close(b""));
+        if !interrupted {
+            prop_assert_eq!(&*out, came.as_bytes());
+        }
+        prop_assert_eq!(events(&out), events(came.as_bytes()), "{:?}", came);
+    }
+}
+
+#[test]
+fn inside_a_long_event_nothing_is_put_in_between() {
+    let mut sent = Sent::default();
+    sent.send(b"data: a\n");
+    // What was sent last looks like a comment that stands for itself.
+    sent.send(&[&b": "[..], &[b'x'; 600], b"\n: c\n"].concat());
+    assert!(!sent.interrupt());
+    sent.send(b"\n");
+    assert!(sent.interrupt());
+    for _ in 0..600 {
+        sent.send(b":\n");
+    }
+    assert!(!sent.interrupt());
+    sent.send(b"data: b\r\n\r\n");
+    assert!(sent.interrupt());
+    assert_eq!(sent.count(), 606);
 }

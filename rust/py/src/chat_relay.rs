@@ -82,7 +82,7 @@ impl ChatRelay {
     }
 
     #[pyo3(signature = (data, /))]
-    fn feed<'py>(slf: &Bound<'py, Self>, data: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyBytes>> {
+    pub fn feed<'py>(slf: &Bound<'py, Self>, data: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyBytes>> {
         let chunk = borrow::chunk(data)?;
         let mut relay = borrow::exclusively(slf)?;
         if relay.closed {
@@ -98,7 +98,7 @@ impl ChatRelay {
         shown.pay(owed)
     }
 
-    fn close<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyBytes>> {
+    pub fn close<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyBytes>> {
         let mut relay = borrow::exclusively(slf)?;
         let Self { core, edit, owed, closed, .. } = &mut *relay;
         let mut shown = Shown { py: slf.py(), edit: edit.as_ref(), error: None };
@@ -152,17 +152,17 @@ impl ChatRelay {
     }
 
     #[getter]
-    fn has_content(&self) -> bool {
+    pub fn has_content(&self) -> bool {
         self.reader().message().has_content()
     }
 
     #[getter]
-    fn has_tool_calls(&self) -> bool {
+    pub fn has_tool_calls(&self) -> bool {
         self.reader().message().has_tool_calls()
     }
 
     #[getter]
-    fn done(&self) -> bool {
+    pub fn done(&self) -> bool {
         self.reader().chunks().data().is_done()
     }
 
@@ -172,22 +172,22 @@ impl ChatRelay {
     }
 
     #[getter]
-    fn bytes(&self) -> u64 {
+    pub fn bytes(&self) -> u64 {
         self.core.bytes()
     }
 
     #[getter]
-    fn events(&self) -> u64 {
+    pub fn events(&self) -> u64 {
         self.reader().chunks().data().events().events()
     }
 
     #[getter]
-    fn comments(&self) -> u64 {
+    pub fn comments(&self) -> u64 {
         self.reader().chunks().data().events().comments()
     }
 
     #[getter]
-    fn malformed(&self) -> u64 {
+    pub fn malformed(&self) -> u64 {
         self.reader().chunks().malformed()
     }
 

@@ -7,6 +7,7 @@ use pyo3::types::PyList;
 use crate::chat_reader::ChatReader;
 use crate::event_parser::EventParser;
 use crate::json_parser::JSONParser;
+use crate::relay_reader::RelayReader;
 
 /// What a chunk completed. One item needs no list.
 pub enum Found<'py> {
@@ -25,6 +26,7 @@ pub struct Fed<'py> {
 #[inline]
 pub fn can_feed(parser: &Bound<'_, PyAny>) -> bool {
     parser.is_exact_instance_of::<ChatReader>()
+        || parser.is_exact_instance_of::<RelayReader>()
         || parser.is_exact_instance_of::<EventParser>()
         || parser.is_exact_instance_of::<JSONParser>()
 }
@@ -33,6 +35,9 @@ pub fn can_feed(parser: &Bound<'_, PyAny>) -> bool {
 pub fn feed<'py>(parser: &Bound<'py, PyAny>, data: &Bound<'py, PyAny>) -> PyResult<Fed<'py>> {
     if let Ok(reader) = parser.cast_exact::<ChatReader>() {
         return ChatReader::read(reader, data);
+    }
+    if let Ok(reader) = parser.cast_exact::<RelayReader>() {
+        return RelayReader::read(reader, data);
     }
     let (found, is_done) = if let Ok(parser) = parser.cast_exact::<EventParser>() {
         (EventParser::feed(parser, data)?, false)

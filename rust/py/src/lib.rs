@@ -22,6 +22,7 @@ mod object;
 mod observed;
 mod partial;
 mod raw;
+mod relay_reader;
 mod shape;
 mod text;
 mod timings;
@@ -30,6 +31,7 @@ mod translation;
 use pyo3::prelude::*;
 
 use chat_reader::ChatReader;
+use relay_reader::RelayReader;
 
 /// The Rust half of deltawire: push parsers, which take bytes and do no input or output of their own.
 #[pymodule(gil_used = true)]
@@ -50,7 +52,9 @@ mod _native {
     use super::json_parser::JSONParser;
     #[pymodule_export]
     use super::timings::StreamTimings;
-    use super::{Bound, ChatReader, PyAnyMethods, PyModule, PyModuleMethods, PyResult, class, raw};
+    use super::{
+        Bound, ChatReader, PyAnyMethods, PyModule, PyModuleMethods, PyResult, RelayReader, class, raw,
+    };
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
@@ -58,6 +62,7 @@ mod _native {
             module.add(class.short_name(), class.get(module.py())?)?;
         }
         module.setattr("_ChatReader", module.py().get_type::<ChatReader>())?;
+        module.setattr("_RelayReader", module.py().get_type::<RelayReader>())?;
         module.setattr("_Items", raw::items::items_class(module.py())?)?;
         module.add("__version__", env!("CARGO_PKG_VERSION"))
     }

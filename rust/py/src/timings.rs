@@ -71,23 +71,6 @@ impl StreamTimings {
         self.core.longest_gap
     }
 
-    #[pyo3(name = "_begin")]
-    pub fn begin(&mut self, now: f64) {
-        self.core.first_byte.get_or_insert(now);
-    }
-
-    /// Notes that something was complete, and what the message has by now; and calls `on_gap`, which may do as it
-    /// likes with what gives the timings.
-    #[pyo3(name = "_note")]
-    pub fn note(slf: &Bound<'_, Self>, now: f64, has_content: bool, has_tool_calls: bool) -> PyResult<()> {
-        let mut this = slf.try_borrow_mut()?;
-        let gap = this.core.note(now, has_content, has_tool_calls);
-        let (Some(gap), Some(on_gap)) = (gap, &this.on_gap) else { return Ok(()) };
-        let on_gap = on_gap.clone_ref(slf.py());
-        drop(this);
-        on_gap.call1(slf.py(), (gap,)).map(drop)
-    }
-
     fn __richcmp__(&self, other: &Bound<'_, Self>, op: CompareOp) -> Option<bool> {
         let equal = || self.core == other.borrow().core;
         match op {
@@ -120,6 +103,22 @@ impl StreamTimings {
 }
 
 impl StreamTimings {
+    /// Notes that bytes came.
+    pub fn begin(&mut self, now: f64) {
+        self.core.first_byte.get_or_insert(now);
+    }
+
+    /// Notes that something was complete, and what the message has by now; and calls `on_gap`, which may do as it
+    /// likes with what gives the timings.
+    pub fn note(slf: &Bound<'_, Self>, now: f64, has_content: bool, has_tool_calls: bool) -> PyResult<()> {
+        let mut this = slf.try_borrow_mut()?;
+        let gap = this.core.note(now, has_content, has_tool_calls);
+        let (Some(gap), Some(on_gap)) = (gap, &this.on_gap) else { return Ok(()) };
+        let on_gap = on_gap.clone_ref(slf.py());
+        drop(this);
+        on_gap.call1(slf.py(), (gap,)).map(drop)
+    }
+
     fn fields(&self) -> [(&'static str, Option<f64>); 6] {
         [
             ("first_byte", self.core.first_byte),

@@ -4,7 +4,7 @@
 //! on, at the reader's cost. With rules an event waits for its end; its block is cut out (`blocks`), its data
 //! found (`lines`), and the rules tell which spans of it to replace (`rules`, `repair`); all other bytes are
 //! those that came. An event like an earlier one is not read for that (`decisions`, `alike`). `ending` knows
-//! what is written behind a stream that did not end well.
+//! what is written behind a stream that did not end well, [`Sent`] where a comment may be put in between.
 //!
 //! Nothing that comes makes a relay fail. Over a limit of the observation it goes on without it; an event over
 //! `max_event_size` is sent on in pieces, as it comes, with no rule applied.
@@ -18,8 +18,10 @@ mod events;
 mod lines;
 mod repair;
 mod rules;
+mod sent;
 
 pub use rules::Rules;
+pub use sent::Sent;
 
 use editor::Editor;
 
