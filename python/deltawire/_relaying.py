@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from anyio import current_time, move_on_after
+from anyio import CancelScope, current_time
 
-from deltawire._errand import Errand
+from deltawire._errand import send
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
+    from deltawire._errand import Errand
     from deltawire._native import _RelayReader
     from deltawire._readers import Chunk
 
@@ -44,19 +45,18 @@ class Patient:
 
     async def __anext__(self) -> Chunk:
         if self._errand is None:
-            self._errand = Errand(self.chunks)
-        errand = self._errand
-        if self._keep_alive is None:
-            await errand.wait()
-        else:
+            self._errand = send(self.chunks)
+        errand, seconds = self._errand, None
+        if self._keep_alive is not None:
+            now = current_time()
             if self._quiet_since is None or self._sent != self._reader.sent:
-                self._quiet_since, self._sent = current_time(), self._reader.sent
-            with move_on_after(self._quiet_since + self._keep_alive - current_time()):
-                await errand.wait()
-            if not errand.is_done:
-                self._quiet_since = None
-                self._reader.is_silent = True
-                return b""
+                self._quiet_since, self._sent = now, self._reader.sent
+            seconds = self._quiet_since + self._keep_alive - now
+        await errand.wait(seconds)
+        if not errand.is_done:
+            self._quiet_since = None
+            self._reader.is_silent = True
+            return b""
         self._errand = None
         return errand.result()
 
@@ -65,8 +65,8 @@ class Patient:
         if self._errand is not None:
             errand, self._errand = self._errand, None
             errand.cancel()
-            with move_on_after(_CANCEL_SECONDS, shield=True):
-                await errand.wait()
+            with CancelScope(shield=True):
+                await errand.wait(_CANCEL_SECONDS)
 
 
 class Ending:
