@@ -142,6 +142,37 @@ async def test_a_deadline_is_raised_or_told(deadline: str, anyio_backend: Any) -
     assert source.closed
 
 
+@pytest.mark.anyio
+@pytest.mark.parametrize("anyio_backend", VIRTUAL)
+@pytest.mark.parametrize("options", [{"keep_alive": 60.0}, {"on_disconnect": "drain"}])
+async def test_a_deadline_ends_a_read_that_nobody_may_cancel(options: Any, anyio_backend: Any) -> None:
+    was_closed = False
+
+    async def source() -> Any:
+        nonlocal was_closed
+        try:
+            for wait, data in ((4, text("a")), (20, text("b")), (60, text("c"))):
+                await anyio.sleep(wait)
+                yield data
+        finally:
+            was_closed = True
+
+    chunks = source()
+    # The first deadline is kept, and holds no longer.
+    async with ChatRelayStream(chunks, first_event_timeout=5.0, **options) as stream:
+        assert [await anext(stream), await anext(stream)] == [text("a"), text("b")]
+    assert was_closed
+
+    began = anyio.current_time()
+    async with ChatRelayStream(source(), idle_timeout=21.0, drain_seconds=1.0, **options) as stream:
+        assert [await anext(stream), await anext(stream)] == [text("a"), text("b")]
+        with pytest.raises(StreamTimeout) as caught:
+            await anext(stream)
+        assert caught.value.deadline == "idle_timeout"
+    # Nobody is waited for but, with `drain`, the bill.
+    assert anyio.current_time() - began - 45 <= 1.0
+
+
 # Keep-alives.
 
 

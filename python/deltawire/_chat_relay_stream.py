@@ -257,6 +257,8 @@ class ChatRelayStream(Observed, BaseStream[bytes]):
             if waits and (self._keep_alive is not None or (self._drains and opened.fragile)):
                 chunks = self._patient = Patient(chunks, self._parser, self._keep_alive)
                 opened = replace(opened, fragile=False)
+                if self._deadlines is not None:
+                    self._deadlines.patient = self._patient
             if self._appends:
                 chunks = self._ending = Ending(chunks) if side is _SYNC else AsyncEnding(chunks)
             self._opened = replace(opened, chunks=chunks)

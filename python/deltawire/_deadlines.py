@@ -15,12 +15,15 @@ from __future__ import annotations
 from math import inf
 from typing import TYPE_CHECKING, Any, Protocol
 
-from anyio import CancelScope, current_time
+from anyio import CancelScope
+
+from deltawire._backend import clock
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
 
     from deltawire._readers import Chunk
+    from deltawire._relaying import Patient
     from deltawire.sources import Opened
 
 
@@ -29,6 +32,10 @@ class _Counters(Protocol):
     def events(self) -> int: ...
     @property
     def comments(self) -> int: ...
+
+
+class Late(Exception):
+    """A source that was told until when to read has nothing by then."""
 
 
 class DeadlinePassed(Exception):
@@ -55,9 +62,11 @@ class Deadlines:
         "_comments_count",
         "_first_event",
         "_idle",
+        "_now",
         "_progress",
         "_total",
         "_waited",
+        "patient",
     )
 
     def __init__(
@@ -71,11 +80,14 @@ class Deadlines:
         self._idle = idle
         self._total = total
         self._comments_count = comments_count
-        # When the first read began, by the clock of the event loop.
-        self._begun: float | None = None
+        # The clock of the event loop, and when the first read began.
+        self._now: Callable[[], float] | None = None
+        self._begun = 0.0
         # How much progress there was, and for how long the source was waited for since.
         self._progress = 0
         self._waited = 0.0
+        # What is read from, if it can be told until when: it needs no scope.
+        self.patient: Patient | None = None
 
     @classmethod
     def of(
@@ -106,22 +118,29 @@ class Deadlines:
         Raises:
             DeadlinePassed: it did not come in time. A cancellation from outside stays one.
         """
-        began = current_time()
-        if self._begun is None:
-            self._begun = began
+        if self._now is None:
+            self._now = clock()
+            self._begun = self._now()
+        began = self._now()
         deadline, seconds, at = self._nearest(began, counters)
         if at <= began:
             raise DeadlinePassed(deadline, seconds, began - self._begun)
+        if self.patient is not None:
+            self.patient.until = at
         if opened.polled or at == inf:
             return await opened.chunks.__anext__()
         try:
+            if self.patient is not None:
+                return await opened.chunks.__anext__()
             with CancelScope(deadline=at):
                 # A read that is done as the deadline strikes is not cancelled any more, and its data counts.
                 return await opened.chunks.__anext__()
+        except Late:
+            pass
         finally:
             if self._idle is not None:
-                self._waited += current_time() - began
-        raise DeadlinePassed(deadline, seconds, current_time() - self._begun)
+                self._waited += self._now() - began
+        raise DeadlinePassed(deadline, seconds, self._now() - self._begun)
 
     def _nearest(self, now: float, counters: _Counters) -> tuple[str, float, float]:
         """Find the deadline that strikes first: its name, its seconds and when that is."""
@@ -131,11 +150,10 @@ class Deadlines:
             self._progress = progress
             self._waited = 0.0
         found = ("", inf, inf)
-        begun = now if self._begun is None else self._begun
         if self._total is not None:
-            found = ("total_timeout", self._total, begun + self._total)
+            found = ("total_timeout", self._total, self._begun + self._total)
         if self._first_event is not None and not events:
-            at = begun + self._first_event
+            at = self._begun + self._first_event
             if at < found[2]:
                 found = ("first_event_timeout", self._first_event, at)
         elif self._idle is not None:

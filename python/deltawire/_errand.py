@@ -11,10 +11,11 @@ It costs a task for each network read, so only streams that need it read like th
 from __future__ import annotations
 
 import asyncio
-import sys
-from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from anyio import CancelScope, Event, move_on_after
+
+from deltawire._backend import running_trio
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -45,10 +46,8 @@ class Errand(Protocol[_T_co]):
 
 def send(chunks: AsyncIterator[_T]) -> Errand[_T]:
     """Read the next chunk in a task of its own."""
-    trio = sys.modules.get("trio")
-    if trio is not None and trio.lowlevel.in_trio_run():
-        return _SystemTask(chunks)
-    return _Task(chunks)
+    trio = running_trio()
+    return _Task(chunks) if trio is None else _SystemTask(chunks, trio)
 
 
 class _Read(Generic[_T]):
@@ -137,11 +136,11 @@ class _SystemTask(_Read[_T]):
 
     __slots__ = ("_done", "_scope")
 
-    def __init__(self, chunks: AsyncIterator[_T]) -> None:
+    def __init__(self, chunks: AsyncIterator[_T], trio: Any) -> None:
         super().__init__()
         self._scope = CancelScope()
         self._done = Event()
-        sys.modules["trio"].lowlevel.spawn_system_task(self._run, chunks)
+        trio.lowlevel.spawn_system_task(self._run, chunks)
 
     @property
     def is_done(self) -> bool:

@@ -6,14 +6,17 @@
 
 from __future__ import annotations
 
+from math import inf
 from typing import TYPE_CHECKING
 
-from anyio import CancelScope, current_time
+from anyio import CancelScope
 
+from deltawire._backend import clock
+from deltawire._deadlines import Late
 from deltawire._errand import send
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator, Callable, Iterator
 
     from deltawire._errand import Errand
     from deltawire._native import _RelayReader
@@ -26,34 +29,43 @@ _CANCEL_SECONDS = 1.0
 class Patient:
     """The chunks of an async source, with an empty one for each time that it was silent for so long.
 
-    A read is not cancelled with who waits for it, where that would finish the source.
+    A read is not cancelled with who waits for it, where that would finish the source. Nor is it by a
+    deadline: at the time `until`, this raises Late.
     """
 
-    __slots__ = ("_errand", "_keep_alive", "_quiet_since", "_reader", "_sent", "chunks")
+    __slots__ = ("_errand", "_keep_alive", "_now", "_quiet_since", "_reader", "_sent", "chunks", "until")
 
     def __init__(self, chunks: AsyncIterator[Chunk], reader: _RelayReader, keep_alive: float | None) -> None:
         self.chunks = chunks
         self._reader = reader
         self._keep_alive = keep_alive
         self._errand: Errand[Chunk] | None = None
-        # Since when nothing was sent on, and how much had been.
+        # The clock of the event loop, since when nothing was sent on, and how much had been.
+        self._now: Callable[[], float] | None = None
         self._quiet_since: float | None = None
         self._sent = 0
+        self.until = inf
 
     def __aiter__(self) -> Patient:
         return self
 
     async def __anext__(self) -> Chunk:
+        if self._now is None:
+            self._now = clock()
         if self._errand is None:
             self._errand = send(self.chunks)
-        errand, seconds = self._errand, None
-        if self._keep_alive is not None:
-            now = current_time()
+        errand, at = self._errand, self.until
+        if self._keep_alive is None and at == inf:
+            await errand.wait()
+        else:
+            now = self._now()
             if self._quiet_since is None or self._sent != self._reader.sent:
                 self._quiet_since, self._sent = now, self._reader.sent
-            seconds = self._quiet_since + self._keep_alive - now
-        await errand.wait(seconds)
+            at = min(at, self._quiet_since + (self._keep_alive or inf))
+            await errand.wait(at - now)
         if not errand.is_done:
+            if at >= self.until:
+                raise Late
             self._quiet_since = None
             self._reader.is_silent = True
             return b""
@@ -106,7 +118,7 @@ class AsyncEnding:
     async def __anext__(self) -> Chunk:
         try:
             return await self._chunks.__anext__()
-        except StopAsyncIteration:
+        except (StopAsyncIteration, Late):
             raise
         except Exception as error:
             self.failure = error
