@@ -214,7 +214,7 @@ fn message(reader: &ChatReader) -> String {
             choice.tool_calls.iter().flat_map(|call| call.repairs(false).names().collect::<Vec<_>>()),
         );
     }
-    format!("{body} {repairs:?} {:?} {:?}", reader.message().error, reader.message().first_model)
+    format!("{body} {repairs:?} {:?} {:?}", reader.message().error, reader.message().first_model())
 }
 
 proptest! {

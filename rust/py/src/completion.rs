@@ -34,6 +34,7 @@ pub struct ChatCompletion {
     /// The body that the snapshot is written as.
     written: PyOnceLock<Py<PyBytes>>,
     whole: PyOnceLock<Whole>,
+    /// If it was made of a body.
     first_model: Option<Box<str>>,
 }
 
@@ -64,8 +65,12 @@ pub fn facts(call: &chat::ToolCall, ended: bool, document: &mut Document) -> Cal
 
 impl From<Snapshot> for ChatCompletion {
     fn from(snapshot: Snapshot) -> Self {
-        let first_model = snapshot.message.first_model.clone();
-        Self { snapshot: Some(snapshot), written: PyOnceLock::new(), whole: PyOnceLock::new(), first_model }
+        Self {
+            snapshot: Some(snapshot),
+            written: PyOnceLock::new(),
+            whole: PyOnceLock::new(),
+            first_model: None,
+        }
     }
 }
 
@@ -163,7 +168,7 @@ impl ChatCompletion {
 
     #[getter]
     fn first_model(&self) -> Option<&str> {
-        self.first_model.as_deref()
+        self.snapshot.as_ref().map_or(self.first_model.as_deref(), |snapshot| snapshot.message.first_model())
     }
 
     #[getter]

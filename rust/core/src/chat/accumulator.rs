@@ -10,6 +10,8 @@
 //! null and all zeros never replace a real one, and nothing is added up, since providers send running totals.
 //! Other fields: see [`Extras`].
 
+use std::borrow::Cow;
+
 use crate::chat::choice::Fields;
 use crate::chat::plan::{Change, Growth, Plan, Replaced};
 use crate::chat::{Choice, Extras, ProviderError};
@@ -44,8 +46,8 @@ pub struct Accumulator {
 
     /// The first that is not blank.
     pub id: Option<Box<str>>,
-    /// The first model named.
-    pub first_model: Option<Box<str>>,
+    /// The first model named, if another one was named after it.
+    first_model: Option<Box<str>>,
     /// The last model named.
     pub model: Option<Box<str>>,
     /// As raw JSON.
@@ -142,9 +144,9 @@ impl Accumulator {
                     }
                 }
                 "model" => {
-                    set_text(&mut self.model, value);
-                    if self.first_model.is_none() {
-                        self.first_model.clone_from(&self.model);
+                    if let Some(model) = other_text(self.model.as_deref(), value) {
+                        let before = self.model.replace((*model).into());
+                        self.first_model = self.first_model.take().or(before);
                     }
                 }
                 "system_fingerprint" => set_text(&mut self.system_fingerprint, value),
@@ -245,6 +247,12 @@ impl Accumulator {
         }
     }
 
+    /// The first model named.
+    #[must_use]
+    pub fn first_model(&self) -> Option<&str> {
+        self.first_model.as_deref().or(self.model.as_deref())
+    }
+
     /// The choices by index, in ascending order.
     pub fn choices(&self) -> impl Iterator<Item = (u64, &Choice)> {
         self.choices.iter().map(|(index, choice)| (*index, choice))
@@ -336,13 +344,18 @@ fn set(held: &mut Option<Box<str>>, text: &str) {
 }
 
 fn set_text(held: &mut Option<Box<str>>, value: Value<'_>) {
+    if let Some(text) = other_text(held.as_deref(), value) {
+        *held = Some((*text).into());
+    }
+}
+
+/// The text of a value, if it is another one than is held, and not blank.
+fn other_text<'d>(held: Option<&str>, value: Value<'d>) -> Option<Cow<'d, str>> {
     // Nearly always it says what it said before.
-    if let (Some(held), [b'"', text @ .., b'"']) = (&*held, value.raw().as_bytes())
+    if let (Some(held), [b'"', text @ .., b'"']) = (held, value.raw().as_bytes())
         && held.as_bytes() == text
     {
-        return;
+        return None;
     }
-    if let Some(text) = value.as_nonblank() {
-        set(held, &text);
-    }
+    value.as_nonblank().filter(|text| held != Some(&**text))
 }

@@ -132,18 +132,22 @@ impl Reader {
         {
             return Ok(Read::Like(fit));
         }
-        self.read_unlike(text)
+        self.read_unlike(text, memchr2(b'\n', b'\r', text.as_bytes()).is_none())
     }
 
-    /// Reads a text that is known to [fit](Self::fit) no template as it is.
+    /// Reads a line that is known to [fit](Self::fit) no template as it is.
     ///
     /// # Errors
     ///
     /// As for [`Document::read`].
-    pub fn read_unlike(&mut self, text: &str) -> Result<Read, Invalid> {
+    pub fn read_line(&mut self, line: &str) -> Result<Read, Invalid> {
+        self.read_unlike(line, true)
+    }
+
+    fn read_unlike(&mut self, text: &str, is_line: bool) -> Result<Read, Invalid> {
         match self.fit_newly(text) {
             Some(fit) => Ok(Read::Like(fit)),
-            None => self.parse(text).map(|()| Read::Parsed),
+            None => self.parse(text, is_line).map(|()| Read::Parsed),
         }
     }
 
@@ -226,7 +230,7 @@ impl Reader {
     }
 
     /// Parses a text that fits no template, and makes it one if it may be.
-    fn parse(&mut self, text: &str) -> Result<(), Invalid> {
+    fn parse(&mut self, text: &str, is_line: bool) -> Result<(), Invalid> {
         self.is_template = false;
         self.shared = None;
         if self.document.capacity() > KEPT_CAPACITY {
@@ -249,7 +253,6 @@ impl Reader {
             }
             None => self.document.read(text)?,
         }
-        let is_line = memchr2(b'\n', b'\r', text.as_bytes()).is_none();
         if text.starts_with('{') && is_line && !self.document.has_escaped_keys {
             self.learn(text);
         }

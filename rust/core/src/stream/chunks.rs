@@ -197,7 +197,7 @@ impl ChunkParser {
         let len = EventParser::data_len(rest, start)?;
         let block_len = self.data.events().block_len(rest, start, len)?;
         let text = std::str::from_utf8(&rest[start..start + len]).ok()?;
-        let read = self.reader.get_or_insert_default().read_unlike(text).ok()?;
+        let read = self.reader.get_or_insert_default().read_line(text).ok()?;
         Some((read, len, block_len, Some(text)))
     }
 
