@@ -27,7 +27,7 @@ from benches.json_peers import FLOOR
 from benches.names import CALLS, RECORDED, TEXT
 from benches.paired import Rounds, Spread, Ways, in_turns
 from benches.relay_ways import EDITED, OBSERVED, RELAYED
-from benches.target_ways import FEEDING, ITERATING, iterating, ways
+from benches.target_ways import FEEDING, ITERATING, PASSING, STREAMING, iterating, streaming, ways
 from benches.works import ACCUMULATE, DECODE, FRAME, ITERATE, READ, RELAY
 
 OURS = "deltawire"
@@ -156,6 +156,20 @@ ROWS = [
             "ns",
         )
         for cut, target in [("1 event", (130, 20)), ("64 KiB", None)]
+    ),
+    *(
+        Row(
+            f"ChatRelayStream{name}, async for, 2,000 events of text, 1 event",
+            partial(streaming, TEXT, "1 event", **options),
+            STREAMING,
+            PASSING,
+            unit="ns",
+        )
+        for name, options in [
+            ("", {}),
+            (" with a deadline", {"idle_timeout": 60.0}),
+            (" with keep-alives and a deadline", {"keep_alive": 60.0, "idle_timeout": 60.0}),
+        ]
     ),
     *(
         Row(
