@@ -227,6 +227,19 @@ def test_values_that_begin_to_change_one_after_another_are_each_in_their_place(o
         change(made.x)
 
 
+def test_a_scalar_in_the_place_of_an_object_may_begin_to_change_too() -> None:
+    """A delta and the choices are what readers go through, whatever was sent for them."""
+    sent = [(1, 1, 1, 1), (2, 1, 1, 1), (2, 2, 1, 1), (3, 3, 2, 1), (3, 4, 2, 2), (4, 5, 3, 3)]
+    shape = b'{"id":"%d","choices":[{"index":0,"delta":%d,"logprobs":%d}],"usage":%d}'
+    texts = [shape % numbers for numbers in sent]
+    texts += [b'{"id":"1","choices":%d,"usage":%d}' % numbers for numbers in [(1, 1), (1, 2), (2, 2), (3, 3)]]
+    parser = ChatParser()
+    for text in texts:
+        (made,) = parser.feed(b"data: " + text + b"\n\n")
+        names = {"id", "choices", "index", "delta", "content", "logprobs", "usage"}
+        assert attributes(made, names) == attributes(ChatCompletionChunk(text), names)
+
+
 def test_a_key_that_was_sent_is_not_kept_for_good() -> None:
     """Python 3.12 never frees a str that was interned, and a provider may send other keys each time."""
     text = b'data: {"choices":[],"x":{"a_key_that_was_sent":%d}}\n\n'

@@ -79,8 +79,9 @@ impl<'py> Maker<'py> for Objects<'_, 'py> {
         members.into_any()
     }
 
-    fn record(&mut self, class: &'static Class, start: usize, end: usize) -> PyResult<Self::Record> {
+    fn record(&mut self, class: &'static Class, object: Option<Value<'_>>) -> PyResult<Self::Record> {
         let Text { json, sent, .. } = self.text;
+        let (start, end) = object.map_or((0, 0), |object| (object.start(), object.end()));
         let sent = sent.filter(|_| start == 0 && end > 0);
         NewRecord::new(class.record(json.py())?, &Origin { text: json, sent, start, end })
     }

@@ -15,7 +15,7 @@
 //! - It is an instance of a class made by [`record_class`], whose `tp_basicsize` is that of [`Head`] and its slots,
 //!   and whose `tp_dealloc` is [`DEALLOC`]; by that it is told apart. Such a class has no subclasses.
 //! - Each slot, and each pointer of the head, is null or an owned reference. `text` is a `bytes`.
-//! - A slot is written once, before any Python code can see the record; after that nothing changes.
+//! - A slot is written before any Python code can see the record; after that nothing changes.
 //! - It is not tracked by the collector. It holds what JSON holds, and tuples of str, so it is in no cycle that it
 //!   could be freed from: a list in it may be made to hold it by hand, and then both stay.
 //!
@@ -183,56 +183,117 @@ pub struct NewRecord<'py> {
 impl<'py> NewRecord<'py> {
     /// A record whose slots are empty.
     pub fn new(class: &RecordClass, origin: &Origin<'_, 'py>) -> PyResult<Self> {
-        let py = origin.text.py();
-        let class = class.bind(py).as_type_ptr();
-        // SAFETY:
-        // - The class is a live type that `record_class` made, so its instances begin with a head.
-        // - Whoever has a `Bound` is attached, as `take` wants it.
-        // - The memory is as large as the class says, also where a record with as many slots was in it. All of it is
-        //   set before anybody sees it, and null is what slots and pointers may be. `PyObject_Init` sets type and
-        //   reference count, as `dealloc` expects.
-        // - The references that the head takes over are new ones.
+        let class = class.bind(origin.text.py()).as_type_ptr();
+        // SAFETY: the class is a live type that `record_class` made; its slots are set to null, before anybody sees
+        // the record.
         unsafe {
             let count = slot_count(class);
-            let memory = spare::take(count).unwrap_or_else(|| {
-                let size = (*class).tp_basicsize.cast_unsigned();
-                ffi::PyObject_Malloc(size).cast::<ffi::PyObject>()
-            });
-            if memory.is_null() {
-                return Err(PyMemoryError::new_err(()));
-            }
-            ffi::PyObject_Init(memory, class);
-            let head = memory.cast::<Head>();
-            (*head).extras = std::ptr::null_mut();
-            (*head).text = origin.text.clone().into_ptr();
-            (*head).sent = origin.sent.map_or(std::ptr::null_mut(), |sent| sent.clone().into_ptr());
-            (*head).start = origin.start;
-            (*head).end = origin.end;
+            let record = begin(class, count, origin)?;
+            slots(record.as_ptr()).write_bytes(0, count);
+            Ok(Self { record, slots: count, next: 0 })
+        }
+    }
+
+    /// A record with the fields of a model.
+    #[inline]
+    pub fn like(model: &Model, origin: &Origin<'_, 'py>) -> PyResult<Self> {
+        let model = model.0.as_ptr();
+        // SAFETY: the model is a record, so its class is one that `record_class` made, and its slots are null or
+        // references, of which each is taken anew; all of the new slots are set, before anybody sees the record.
+        unsafe {
+            let class = ffi::Py_TYPE(model);
+            let count = slot_count(class);
+            let record = begin(class, count, origin)?;
             for at in 0..count {
-                slots(memory).add(at).write(std::ptr::null_mut());
+                let value = *slots(model).add(at);
+                ffi::Py_XINCREF(value);
+                slots(record.as_ptr()).add(at).write(value);
             }
-            Ok(Self { record: Bound::from_owned_ptr(py, memory), slots: count, next: 0 })
+            Ok(Self { record, slots: count, next: count })
         }
     }
 
     /// Fills the next slot. There must be one.
     #[inline]
     pub fn push(&mut self, value: Bound<'py, PyAny>) {
-        if self.next < self.slots {
-            // SAFETY: the record is one, see `new`; `next` counts the slots that are filled, so this one is null and,
-            // by the check, inside the record; nobody else has seen the record yet.
-            unsafe { slots(self.record.as_ptr()).add(self.next).write(value.into_ptr()) };
-            self.next += 1;
+        self.set(self.next, value);
+        self.next += 1;
+    }
+
+    /// Leaves the next slot empty, and tells which it is.
+    pub fn skip(&mut self) -> usize {
+        self.next += 1;
+        self.next - 1
+    }
+
+    /// Fills a slot, also one that is filled. There must be one.
+    #[inline]
+    pub fn set(&mut self, slot: usize, value: Bound<'py, PyAny>) {
+        if slot < self.slots {
+            // SAFETY: the record is one, see `begin`, and by the check the slot is inside it; nobody else has seen the
+            // record yet. What was in the slot is null or a reference, which is taken over.
+            unsafe {
+                let slot = slots(self.record.as_ptr()).add(slot);
+                let before = slot.replace(value.into_ptr());
+                ffi::Py_XDECREF(before);
+            }
         }
     }
 
     /// The record. `extras` are the fields that its class does not name.
+    #[inline]
     pub fn finish(self, extras: Option<Bound<'py, PyDict>>) -> Bound<'py, PyAny> {
         if let Some(extras) = extras {
-            // SAFETY: the record is one, see `new`; its `extras` are null, and nobody else has seen it yet.
+            // SAFETY: the record is one, see `begin`; its `extras` are null, and nobody else has seen it yet.
             unsafe { (*self.record.as_ptr().cast::<Head>()).extras = extras.into_ptr() };
         }
         self.record
+    }
+
+    /// The record, as one that others are made like.
+    pub fn into_model(self) -> Model {
+        Model(self.record.unbind())
+    }
+}
+
+/// A record that no Python code sees: others have what is in its slots. It has no extras.
+pub struct Model(Py<PyAny>);
+
+/// A record whose slots are yet to be set, all of them, before anybody sees it.
+///
+/// # Safety
+///
+/// `class` is a live type that `record_class` made, whose records have `count` slots.
+#[inline]
+unsafe fn begin<'py>(
+    class: *mut ffi::PyTypeObject,
+    count: usize,
+    origin: &Origin<'_, 'py>,
+) -> PyResult<Bound<'py, PyAny>> {
+    let py = origin.text.py();
+    // SAFETY:
+    // - The class is one of records, so its instances begin with a head.
+    // - Whoever has a `Bound` is attached, as `take` wants it.
+    // - The memory is as large as the class says, also where a record with as many slots was in it. All of the head
+    //   is set, the rest by the caller, and null is what its pointers may be. `PyObject_Init` sets type and reference
+    //   count, as `dealloc` expects.
+    // - The references that the head takes over are new ones.
+    unsafe {
+        let memory = spare::take(count).unwrap_or_else(|| {
+            let size = (*class).tp_basicsize.cast_unsigned();
+            ffi::PyObject_Malloc(size).cast::<ffi::PyObject>()
+        });
+        if memory.is_null() {
+            return Err(PyMemoryError::new_err(()));
+        }
+        ffi::PyObject_Init(memory, class);
+        let head = memory.cast::<Head>();
+        (*head).extras = std::ptr::null_mut();
+        (*head).text = origin.text.clone().into_ptr();
+        (*head).sent = origin.sent.map_or(std::ptr::null_mut(), |sent| sent.clone().into_ptr());
+        (*head).start = origin.start;
+        (*head).end = origin.end;
+        Ok(Bound::from_owned_ptr(py, memory))
     }
 }
 

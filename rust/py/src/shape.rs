@@ -15,7 +15,7 @@ use pyo3::types::{PyBytes, PyDict, PyList, PyString, PyTuple};
 
 use crate::class::Class;
 use crate::make::{self, Text};
-use crate::raw::{self, NewRecord, Origin};
+use crate::raw::{self, Model, NewRecord, Origin};
 use crate::text::{self, Strings};
 use crate::translation::{self, Maker};
 
@@ -49,10 +49,15 @@ struct Members {
 /// An object of a class.
 struct Object {
     class: &'static Class,
+    /// The object's node; `NOWHERE` if it was not sent.
+    node: usize,
     /// Where in the template's text it is.
     start: usize,
     end: usize,
-    fields: Box<[Step]>,
+    /// With the fields that are the same each time.
+    same: Model,
+    /// The others, by their places in the class.
+    fresh: Vec<(usize, Step)>,
     extras: Option<Box<Members>>,
 }
 
@@ -181,13 +186,7 @@ impl Step {
             Self::Gap { gap, node } => Ok(place_of(*node, gaps).map(|place| *gap = place).is_some()),
             Self::List(items) => widen_all(items),
             Self::Dict(members) => members.widen(py, template, gaps),
-            Self::Object(object) => {
-                let all = widen_all(&mut object.fields)?;
-                match &mut object.extras {
-                    Some(extras) => Ok(extras.widen(py, template, gaps)? && all),
-                    None => Ok(all),
-                }
-            }
+            Self::Object(object) => object.widen(py, template, gaps),
         }
     }
 }
@@ -206,10 +205,7 @@ impl Members {
         for (_, step) in &mut self.fresh {
             all &= step.widen(py, template, gaps)?;
         }
-        let object = template.descendants().find(|value| value.node_number() == self.node);
-        for (name, value) in object.into_iter().flat_map(Value::members) {
-            let node = value.node_number();
-            let Some(gap) = place_of(node, gaps) else { continue };
+        for (name, gap, node) in members_in_gaps(template, self.node, gaps) {
             let name = text::key(py, name)?;
             let is_this = |step: &Step| matches!(step, Step::Gap { node: known, .. } if *known == node);
             let is_known = self.fresh.iter().any(|(_, step)| is_this(step));
@@ -227,22 +223,48 @@ impl Members {
 }
 
 impl Object {
+    #[inline]
     fn make<'py>(&self, json: &Bound<'py, PyBytes>, alike: &Alike<'_>) -> PyResult<Bound<'py, PyAny>> {
-        let py = json.py();
         let (start, end) = (alike.moved(self.start), alike.moved(self.end));
-        let origin = Origin { text: json, sent: None, start, end };
-        let mut record = NewRecord::new(self.class.record(py)?, &origin)?;
-        for step in &self.fields {
-            // Most fields are that, so it is not worth a call.
-            record.push(if let Step::Same { value, .. } = step {
-                value.bind(py).clone()
-            } else {
-                step.make(json, alike)?
-            });
+        let mut record = NewRecord::like(&self.same, &Origin { text: json, sent: None, start, end })?;
+        for (field, step) in &self.fresh {
+            record.set(*field, step.make(json, alike)?);
         }
         let extras = self.extras.as_ref().map(|extras| extras.make(json, alike)).transpose()?;
         Ok(record.finish(extras))
     }
+
+    fn widen(&mut self, py: Python<'_>, template: Value<'_>, gaps: &[usize]) -> PyResult<bool> {
+        let mut all = true;
+        for (_, step) in &mut self.fresh {
+            all &= step.widen(py, template, gaps)?;
+        }
+        for (name, gap, node) in members_in_gaps(template, self.node, gaps) {
+            // A field that always has an object or a list has no use for a scalar.
+            if let Some(field) = self.class.field(name)
+                && !self.fresh.iter().any(|(known, _)| *known == field)
+            {
+                self.fresh.push((field, Step::Gap { gap, node }));
+            }
+        }
+        match &mut self.extras {
+            Some(extras) => Ok(extras.widen(py, template, gaps)? && all),
+            None => Ok(all),
+        }
+    }
+}
+
+/// The members of an object that are in gaps: of each its name, its place among the gaps, and its node.
+fn members_in_gaps<'d>(
+    template: Value<'d>,
+    node: usize,
+    gaps: &[usize],
+) -> impl Iterator<Item = (&'d str, usize, usize)> {
+    let object = template.descendants().find(move |value| value.node_number() == node);
+    object.into_iter().flat_map(Value::members).filter_map(|(name, value)| {
+        let node = value.node_number();
+        Some((name, place_of(node, gaps)?, node))
+    })
 }
 
 /// The place of a node among those in gaps.
@@ -251,11 +273,13 @@ fn place_of(node: usize, gaps: &[usize]) -> Option<usize> {
 }
 
 /// An object whose fields are being gathered.
-struct NewObject {
+struct NewObject<'py> {
     class: &'static Class,
+    node: usize,
     start: usize,
     end: usize,
-    fields: Vec<Step>,
+    same: NewRecord<'py>,
+    fresh: Vec<(usize, Step)>,
 }
 
 /// Makes the steps.
@@ -268,7 +292,7 @@ struct Steps<'a, 'py> {
 
 impl<'py> Maker<'py> for Steps<'_, 'py> {
     type Made = Step;
-    type Record = NewObject;
+    type Record = NewObject<'py>;
     type Members = Members;
 
     fn none(&mut self) -> Step {
@@ -308,18 +332,28 @@ impl<'py> Maker<'py> for Steps<'_, 'py> {
         Step::Dict(Box::new(members))
     }
 
-    fn record(&mut self, class: &'static Class, start: usize, end: usize) -> PyResult<NewObject> {
-        Ok(NewObject { class, start, end, fields: Vec::with_capacity(class.fields.len()) })
+    fn record(&mut self, class: &'static Class, object: Option<Value<'_>>) -> PyResult<NewObject<'py>> {
+        let (node, start, end) =
+            object.map_or((NOWHERE, 0, 0), |object| (object.node_number(), object.start(), object.end()));
+        // Nobody asks a model for its text.
+        let text = PyBytes::new(self.py, b"");
+        let same = NewRecord::new(class.record(self.py)?, &Origin { text: &text, sent: None, start, end })?;
+        Ok(NewObject { class, node, start, end, same, fresh: Vec::new() })
     }
 
-    fn push(&mut self, object: &mut NewObject, step: Step) {
-        object.fields.push(step);
+    fn push(&mut self, object: &mut NewObject<'py>, step: Step) {
+        if let Step::Same { value, .. } = step {
+            object.same.push(value.into_bound(self.py));
+        } else {
+            object.fresh.reserve_exact(1);
+            object.fresh.push((object.same.skip(), step));
+        }
     }
 
-    fn finish(&mut self, object: NewObject, extras: Option<Members>) -> Step {
-        let NewObject { class, start, end, fields } = object;
-        let extras = extras.map(Box::new);
-        Step::Object(Box::new(Object { class, start, end, fields: fields.into(), extras }))
+    fn finish(&mut self, object: NewObject<'py>, extras: Option<Members>) -> Step {
+        let NewObject { class, node, start, end, same, fresh } = object;
+        let (same, extras) = (same.into_model(), extras.map(Box::new));
+        Step::Object(Box::new(Object { class, node, start, end, same, fresh, extras }))
     }
 
     // A chunk has no calls of a whole message.

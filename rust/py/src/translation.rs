@@ -25,7 +25,8 @@ pub trait Maker<'py> {
     fn members(&mut self, object: Value<'_>) -> Self::Members;
     fn insert(&mut self, members: &mut Self::Members, name: &str, made: Self::Made) -> PyResult<()>;
     fn dict(&mut self, members: Self::Members) -> Self::Made;
-    fn record(&mut self, class: &'static Class, start: usize, end: usize) -> PyResult<Self::Record>;
+    /// An object of a class; None stands for one that was not sent.
+    fn record(&mut self, class: &'static Class, object: Option<Value<'_>>) -> PyResult<Self::Record>;
     /// Fills the next field.
     fn push(&mut self, record: &mut Self::Record, made: Self::Made);
     /// The object. `extras` are the fields that its class does not name.
@@ -43,8 +44,7 @@ pub fn object<'py, M: Maker<'py>>(
     value: Option<Value<'_>>,
 ) -> PyResult<M::Made> {
     let value = value.filter(|value| value.kind() == Kind::Object);
-    let (start, end) = value.map_or((0, 0), |object| (object.start(), object.end()));
-    let mut record = maker.record(class, start, end)?;
+    let mut record = maker.record(class, value)?;
     let mut fields = [None; MAX_FIELDS];
     let mut extras = None;
     if let Some(object) = value {
