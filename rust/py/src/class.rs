@@ -38,8 +38,9 @@ pub struct Class {
     name: &'static CStr,
     doc: &'static CStr,
     pub fields: &'static [(&'static CStr, How)],
-    /// By these the fields' names are told apart.
-    marks: [u64; MAX_FIELDS],
+    /// Where each field's place is: a name's mark times this number tells, by its uppermost bits.
+    multiplier: u64,
+    places: [u8; PLACES],
     made: PyOnceLock<RecordClass>,
 }
 
@@ -53,18 +54,13 @@ impl Class {
         fields: &'static [(&'static CStr, How)],
     ) -> Self {
         assert!(fields.len() <= MAX_FIELDS);
-        let mut marks = [0; MAX_FIELDS];
-        let mut field = 0;
-        while field < fields.len() {
-            marks[field] = mark(fields[field].0.to_bytes());
-            let mut other = 0;
-            while other < field {
-                assert!(marks[other] != marks[field]);
-                other += 1;
+        let mut multiplier = FIRST_MULTIPLIER;
+        loop {
+            if let Some(places) = places(fields, multiplier) {
+                return Self { name, doc, fields, multiplier, places, made: PyOnceLock::new() };
             }
-            field += 1;
+            multiplier = multiplier.wrapping_add(2);
         }
-        Self { name, doc, fields, marks, made: PyOnceLock::new() }
     }
 
     /// Its records' class, made when it is first asked for.
@@ -89,8 +85,7 @@ impl Class {
 
     /// Which field has a name.
     pub fn field(&self, name: &str) -> Option<usize> {
-        let mark = mark(name.as_bytes());
-        let field = self.marks.iter().position(|&known| known == mark)?;
+        let field = usize::from(self.places[place(name.as_bytes(), self.multiplier)]);
         (self.fields.get(field)?.0.to_bytes() == name.as_bytes()).then_some(field)
     }
 
@@ -102,7 +97,38 @@ impl Class {
     }
 }
 
-/// A name's length and the most that fits of its bytes in one number, which is quicker to compare than the name.
+/// So many bits tell a place: with twice as many places as fields, each field soon has one of its own.
+const PLACE_BITS: u32 = 4;
+const PLACES: usize = 1 << PLACE_BITS;
+
+/// Odd, with its bits well mixed (Fibonacci hashing).
+const FIRST_MULTIPLIER: u64 = 0x9E37_79B9_7F4A_7C15;
+
+/// The fields by their places; a place without one has a number that no field has. None if two have the same place.
+const fn places(fields: &[(&CStr, How)], multiplier: u64) -> Option<[u8; PLACES]> {
+    let mut places = [u8::MAX; PLACES];
+    let mut field = 0;
+    while field < fields.len() {
+        let place = place(fields[field].0.to_bytes(), multiplier);
+        if places[place] != u8::MAX {
+            return None;
+        }
+        #[expect(clippy::cast_possible_truncation, reason = "there are few fields")]
+        {
+            places[place] = field as u8;
+        }
+        field += 1;
+    }
+    Some(places)
+}
+
+#[inline]
+const fn place(name: &[u8], multiplier: u64) -> usize {
+    (mark(name).wrapping_mul(multiplier) >> (u64::BITS - PLACE_BITS)) as usize
+}
+
+/// A name's length and the most that fits of its bytes in one number.
+#[inline]
 const fn mark(name: &[u8]) -> u64 {
     let first = match (name.first_chunk(), name.first_chunk(), name.last_chunk()) {
         (Some(eight), ..) => u64::from_le_bytes(*eight),

@@ -86,8 +86,8 @@ impl<'py> Maker<'py> for Objects<'_, 'py> {
         NewRecord::new(class.record(json.py())?, &Origin { text: json, sent, start, end })
     }
 
-    fn push(&mut self, record: &mut Self::Record, made: Self::Made) {
-        record.push(made);
+    fn set(&mut self, record: &mut Self::Record, field: usize, made: Self::Made) {
+        record.set(field, made);
     }
 
     fn finish(&mut self, record: Self::Record, extras: Option<Self::Members>) -> Self::Made {

@@ -75,6 +75,19 @@ fn ascii<'py>(py: Python<'py>, bytes: &[u8]) -> PyResult<Bound<'py, PyString>> {
     }
 }
 
+/// Whether a str is ASCII and has these bytes.
+#[inline]
+pub fn is_ascii_text(text: &Bound<'_, PyString>, bytes: &[u8]) -> bool {
+    let text = text.as_ptr();
+    // SAFETY: `text` is a live str; a compact one of ASCII has as many bytes as characters behind its header, and they
+    // do not change.
+    unsafe {
+        ffi::PyUnicode_IS_COMPACT_ASCII(text) != 0
+            && ffi::PyUnicode_GET_LENGTH(text).cast_unsigned() == bytes.len()
+            && std::slice::from_raw_parts(ffi::PyUnicode_DATA(text).cast::<u8>(), bytes.len()) == bytes
+    }
+}
+
 /// What a record has in front of its slots.
 #[repr(C)]
 struct Head {
@@ -175,9 +188,7 @@ pub fn record_class(
 /// A record whose slots are being filled.
 pub struct NewRecord<'py> {
     record: Bound<'py, PyAny>,
-    /// How many slots there are, and how many of them are filled.
     slots: usize,
-    next: usize,
 }
 
 impl<'py> NewRecord<'py> {
@@ -190,7 +201,7 @@ impl<'py> NewRecord<'py> {
             let count = slot_count(class);
             let record = begin(class, count, origin)?;
             slots(record.as_ptr()).write_bytes(0, count);
-            Ok(Self { record, slots: count, next: 0 })
+            Ok(Self { record, slots: count })
         }
     }
 
@@ -209,21 +220,8 @@ impl<'py> NewRecord<'py> {
                 ffi::Py_XINCREF(value);
                 slots(record.as_ptr()).add(at).write(value);
             }
-            Ok(Self { record, slots: count, next: count })
+            Ok(Self { record, slots: count })
         }
-    }
-
-    /// Fills the next slot. There must be one.
-    #[inline]
-    pub fn push(&mut self, value: Bound<'py, PyAny>) {
-        self.set(self.next, value);
-        self.next += 1;
-    }
-
-    /// Leaves the next slot empty, and tells which it is.
-    pub fn skip(&mut self) -> usize {
-        self.next += 1;
-        self.next - 1
     }
 
     /// Fills a slot, also one that is filled. There must be one.

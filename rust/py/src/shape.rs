@@ -341,12 +341,12 @@ impl<'py> Maker<'py> for Steps<'_, 'py> {
         Ok(NewObject { class, node, start, end, same, fresh: Vec::new() })
     }
 
-    fn push(&mut self, object: &mut NewObject<'py>, step: Step) {
+    fn set(&mut self, object: &mut NewObject<'py>, field: usize, step: Step) {
         if let Step::Same { value, .. } = step {
-            object.same.push(value.into_bound(self.py));
+            object.same.set(field, value.into_bound(self.py));
         } else {
             object.fresh.reserve_exact(1);
-            object.fresh.push((object.same.skip(), step));
+            object.fresh.push((field, step));
         }
     }
 

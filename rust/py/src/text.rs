@@ -5,6 +5,7 @@ use std::cell::RefCell;
 use pyo3::prelude::*;
 use pyo3::types::PyString;
 
+use crate::raw;
 pub use crate::raw::text;
 
 /// Longer strings are made anew each time.
@@ -50,7 +51,7 @@ impl<const PLACES: usize> Kept<PLACES> {
 
     fn find<'py>(&self, py: Python<'py>, place: usize, bytes: &[u8]) -> Option<Bound<'py, PyString>> {
         let kept = self.0[place % PLACES].as_ref()?.bind(py);
-        (kept.to_str().ok()?.as_bytes() == bytes).then(|| kept.clone())
+        raw::is_ascii_text(kept, bytes).then(|| kept.clone())
     }
 
     fn keep(&mut self, place: usize, text: &Bound<'_, PyString>) {

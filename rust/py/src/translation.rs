@@ -6,7 +6,7 @@
 use deltawire_core::json::{Kind, Value};
 use pyo3::prelude::*;
 
-use crate::class::{Class, How, MAX_FIELDS};
+use crate::class::{Class, How};
 use crate::object;
 
 /// Who makes something of the parts of a text.
@@ -18,7 +18,7 @@ pub trait Maker<'py> {
     /// What the members of an object without a class are gathered in.
     type Members;
 
-    /// Where nothing was sent.
+    /// Where nothing was sent, or null.
     fn none(&mut self) -> Self::Made;
     fn scalar(&mut self, value: Value<'_>) -> PyResult<Self::Made>;
     fn list(&mut self, items: impl ExactSizeIterator<Item = Self::Made>) -> PyResult<Self::Made>;
@@ -27,8 +27,8 @@ pub trait Maker<'py> {
     fn dict(&mut self, members: Self::Members) -> Self::Made;
     /// An object of a class; None stands for one that was not sent.
     fn record(&mut self, class: &'static Class, object: Option<Value<'_>>) -> PyResult<Self::Record>;
-    /// Fills the next field.
-    fn push(&mut self, record: &mut Self::Record, made: Self::Made);
+    /// Fills a field, by its place in the class.
+    fn set(&mut self, record: &mut Self::Record, field: usize, made: Self::Made);
     /// The object. `extras` are the fields that its class does not name.
     fn finish(&mut self, record: Self::Record, extras: Option<Self::Members>) -> Self::Made;
     /// Whether the tool call at hand is whole.
@@ -45,12 +45,18 @@ pub fn object<'py, M: Maker<'py>>(
 ) -> PyResult<M::Made> {
     let value = value.filter(|value| value.kind() == Kind::Object);
     let mut record = maker.record(class, value)?;
-    let mut fields = [None; MAX_FIELDS];
     let mut extras = None;
+    // A bit for each field.
+    let mut filled = 0_u32;
     if let Some(object) = value {
         for (name, value) in object.members() {
             match class.field(name) {
-                Some(field) => fields[field] = Some(value),
+                Some(at) => {
+                    if let Some(made) = field(maker, class.fields[at].1, value)? {
+                        maker.set(&mut record, at, made);
+                        filled |= 1 << at;
+                    }
+                }
                 None if object::is_taken(name) => {}
                 None => {
                     let made = plain(maker, value)?;
@@ -60,44 +66,61 @@ pub fn object<'py, M: Maker<'py>>(
             }
         }
     }
-    for (&(_, how), value) in class.fields.iter().zip(fields) {
-        let made = field(maker, how, value)?;
-        maker.push(&mut record, made);
+    for (at, &(_, how)) in class.fields.iter().enumerate() {
+        if filled & 1 << at == 0 {
+            let made = missing(maker, how)?;
+            maker.set(&mut record, at, made);
+        }
     }
     Ok(maker.finish(record, extras))
 }
 
-fn field<'py, M: Maker<'py>>(maker: &mut M, how: How, value: Option<Value<'_>>) -> PyResult<M::Made> {
-    match (how, value.map(Value::kind)) {
-        (How::Object(class), _) | (How::Optional(class), Some(Kind::Object)) => object(maker, class, value),
-        (How::List(class) | How::ListAlways(class), Some(Kind::Array)) => {
-            let items = value.into_iter().flat_map(Value::items).filter(|item| item.kind() == Kind::Object);
+/// What a field becomes for which a value was sent; None if that makes no difference.
+fn field<'py, M: Maker<'py>>(maker: &mut M, how: How, value: Value<'_>) -> PyResult<Option<M::Made>> {
+    match (how, value.kind()) {
+        (How::Object(class) | How::Optional(class), Kind::Object) => object(maker, class, Some(value)),
+        (How::List(class) | How::ListAlways(class), Kind::Array) => {
+            let items = value.items().filter(|item| item.kind() == Kind::Object);
             list(maker, items, |maker, item| object(maker, class, Some(item)))
         }
-        (How::ListAlways(_), _) => maker.list([].into_iter()),
-        (How::Complete, _) => maker.complete(),
-        (How::Repairs, _) => maker.repairs(),
-        (How::Plain | How::Optional(_) | How::List(_), _) => match value {
-            Some(value) => plain(maker, value),
-            None => Ok(maker.none()),
-        },
+        (How::Object(_) | How::ListAlways(_) | How::Complete | How::Repairs, _) => return Ok(None),
+        (How::Plain | How::Optional(_) | How::List(_), _) => plain(maker, value),
+    }
+    .map(Some)
+}
+
+/// What a field becomes for which nothing was sent that could be in it.
+fn missing<'py, M: Maker<'py>>(maker: &mut M, how: How) -> PyResult<M::Made> {
+    match how {
+        How::Object(class) => object(maker, class, None),
+        How::ListAlways(_) => maker.list([].into_iter()),
+        How::Complete => maker.complete(),
+        How::Repairs => maker.repairs(),
+        How::Plain | How::Optional(_) | How::List(_) => Ok(maker.none()),
     }
 }
 
 /// A value without a class: as orjson would give it.
+#[inline]
 pub fn plain<'py, M: Maker<'py>>(maker: &mut M, value: Value<'_>) -> PyResult<M::Made> {
     match value.kind() {
-        Kind::Array => list(maker, value.items(), plain),
-        Kind::Object => {
-            let mut members = maker.members(value);
-            for (name, value) in value.members() {
-                let made = plain(maker, value)?;
-                maker.insert(&mut members, name, made)?;
-            }
-            Ok(maker.dict(members))
-        }
+        Kind::Null => Ok(maker.none()),
+        Kind::Array | Kind::Object => container(maker, value),
         _ => maker.scalar(value),
     }
+}
+
+/// A list or a dict.
+fn container<'py, M: Maker<'py>>(maker: &mut M, value: Value<'_>) -> PyResult<M::Made> {
+    if value.kind() == Kind::Array {
+        return list(maker, value.items(), plain);
+    }
+    let mut members = maker.members(value);
+    for (name, value) in value.members() {
+        let made = plain(maker, value)?;
+        maker.insert(&mut members, name, made)?;
+    }
+    Ok(maker.dict(members))
 }
 
 /// A list, mostly of one item.
