@@ -1,10 +1,10 @@
-//! What each parser does at its door: one user at a time, and bytes to read.
+//! What each parser does at its door: one user at a time, bytes to read, and what it gives for them.
 
 use pyo3::PyClass;
 use pyo3::exceptions::{PyRuntimeError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::pyclass::boolean_struct::False;
-use pyo3::types::{PyBool, PyByteArray, PyBytes, PyInt, PyMemoryView};
+use pyo3::types::{PyBool, PyByteArray, PyBytes, PyInt, PyList, PyMemoryView};
 
 /// Borrows a parser for the length of a call, against other threads and against itself.
 pub fn exclusively<'py, T: PyClass<Frozen = False>>(parser: &Bound<'py, T>) -> PyResult<PyRefMut<'py, T>> {
@@ -28,6 +28,12 @@ pub fn chunk<'py>(data: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyBytes>> {
         "feed takes bytes, bytearray or memoryview, not {}",
         data.get_type().name()?
     )))
+}
+
+/// What a call gives: a list of what it has found.
+pub fn given<'py>(py: Python<'py>, found: &mut Vec<Py<PyAny>>) -> PyResult<Bound<'py, PyList>> {
+    // Most calls give one.
+    if found.len() == 1 { PyList::new(py, found.pop()) } else { PyList::new(py, found.drain(..)) }
 }
 
 /// A limit as a parameter: a whole number above 0, since it has to let something through. `PyO3` adds a note with the

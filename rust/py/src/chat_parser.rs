@@ -205,7 +205,7 @@ impl Reading {
 
     /// The chat chunks that were read, as objects.
     pub fn take<'py>(&mut self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
-        let found = PyList::new(py, self.found.drain(..))?;
+        let found = borrow::given(py, &mut self.found)?;
         if self.found.capacity() > KEPT_CAPACITY {
             self.found = Vec::new();
         }

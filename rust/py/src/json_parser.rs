@@ -153,7 +153,7 @@ impl JSONParser {
 impl JSONParser {
     /// Gives out what is decoded.
     fn values<'py>(&mut self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
-        PyList::new(py, self.decoded.drain(..))
+        borrow::given(py, &mut self.decoded)
     }
 
     /// Reads the backlog, then the chunk.
