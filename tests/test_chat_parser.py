@@ -290,6 +290,24 @@ def test_neither_parser_nor_chunks_keep_the_network_chunk_alive() -> None:
     assert (len(read), sys.getrefcount(fed)) == (2, before)
 
 
+def test_a_network_chunk_that_is_one_event_is_kept_by_its_objects_alone() -> None:
+    class Owner(bytes):
+        """More may hang on it than its bytes."""
+
+    parser = ChatParser()
+    for number in range(3):
+        fed, owned = (kind(bytearray(text(f"a{number}"))) for kind in (bytes, Owner))
+        before = sys.getrefcount(fed), sys.getrefcount(owned)
+        made, other = parser.feed(fed)[0], parser.feed(owned)[0]
+        assert made == other
+        assert made.raw == fed[6:-2]
+        assert made.choices[0].delta.to_json() == other.choices[0].delta.to_json()
+        assert sys.getrefcount(fed) > before[0]
+        assert sys.getrefcount(owned) == before[1]
+        del made
+        assert sys.getrefcount(fed) == before[0]
+
+
 SHAPES: dict[str, tuple[int, Callable[[int], Iterable[bytes]]]] = {
     "chunks": (2_000, lambda n: [text("x") * n]),
     "chunks-byte-by-byte": (200, lambda n: cut(text("x") * n)),

@@ -30,6 +30,13 @@ pub fn chunk<'py>(data: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyBytes>> {
     )))
 }
 
+/// Where in the chunk some data lies; None if it lies elsewhere.
+pub fn place(data: &[u8], chunk: &Bound<'_, PyBytes>) -> Option<usize> {
+    let chunk = chunk.as_bytes();
+    let start = data.as_ptr().addr().checked_sub(chunk.as_ptr().addr())?;
+    (start.checked_add(data.len())? <= chunk.len()).then_some(start)
+}
+
 /// What a call gives: a list of what it has found.
 pub fn given<'py>(py: Python<'py>, found: &mut Vec<Py<PyAny>>) -> PyResult<Bound<'py, PyList>> {
     // Most calls give one.

@@ -14,11 +14,14 @@ use crate::class::CHUNK;
 use crate::errors::{self, Refused};
 use crate::feeding::Found;
 use crate::json_parser::orjson_loads;
-use crate::make::Text;
-use crate::shape::Shapes;
+use crate::make::{Json, Text};
+use crate::shape::{Filled, Shapes};
 
 /// So many chunks that a call has given are room that is kept for the next call.
 const KEPT_CAPACITY: usize = 64;
+
+/// No more than this is around the data of an event: the field's name and the blank line, or little more.
+const FRAMING: usize = 16;
 
 /// Parses a chat stream into typed chunks.
 #[pyclass(module = "deltawire")]
@@ -64,7 +67,11 @@ impl ChatParser {
         let chunks = parser.reading.take(py)?;
         if let Some(chunk) = parser.core.close() {
             let json = PyBytes::new(py, chunk.text.as_bytes());
-            chunks.append(parser.reading.shapes.object(&CHUNK, Some(chunk.value), Text::new(&json))?)?;
+            chunks.append(parser.reading.shapes.object(
+                &CHUNK,
+                Some(chunk.value),
+                Text::new(Json::all(&json)),
+            )?)?;
         }
         Ok(chunks)
     }
@@ -254,7 +261,7 @@ impl Reading {
         loop {
             while let Some(lone) = core.next_lone(&mut rest)? {
                 if wanted {
-                    let object = self.object(py, core, &lone)?;
+                    let object = self.object(chunk, core, &lone)?;
                     self.found.push(object);
                 }
                 if rest.is_empty() {
@@ -266,7 +273,7 @@ impl Reading {
                 Some(Step::Chunk(chunk)) if wanted && chunk.value.kind() == Kind::Object => {
                     let json = PyBytes::new(py, chunk.text.as_bytes());
                     let sent = (chunk.data != chunk.text.as_bytes()).then(|| PyBytes::new(py, chunk.data));
-                    let text = Text { sent: sent.as_ref(), ..Text::new(&json) };
+                    let text = Text { sent: sent.as_ref(), ..Text::new(Json::all(&json)) };
                     self.found.push(self.shapes.object(&CHUNK, Some(chunk.value), text)?.unbind());
                 }
                 Some(Step::Malformed(malformed)) if !self.skip => {
@@ -284,7 +291,13 @@ impl Reading {
 
 impl Reading {
     /// A lone chunk as an object.
-    fn object(&mut self, py: Python<'_>, core: &mut impl Steps, lone: &Lone<'_>) -> PyResult<Py<PyAny>> {
+    fn object(
+        &mut self,
+        chunk: &Bound<'_, PyBytes>,
+        core: &mut impl Steps,
+        lone: &Lone<'_>,
+    ) -> PyResult<Py<PyAny>> {
+        let py = chunk.py();
         if let Read::Like(fit) = lone.read
             && !self.shapes.knows(fit)
         {
@@ -293,14 +306,28 @@ impl Reading {
                 self.shapes.learn(py, fit, Some(&CHUNK), template, &gaps)?;
             }
         }
-        let json = PyBytes::new(py, lone.event.data);
-        let made = if let Some(alike) = core.chunks().alike(lone) {
-            self.shapes.make(&json, alike)?
+        let data = lone.event.data;
+        let copy;
+        let json = if let Some(at) = place_in_lone(data, chunk) {
+            Json { bytes: chunk, at }
         } else {
-            self.shapes.object(&CHUNK, core.chunks().value(lone), Text::new(&json))?
+            copy = PyBytes::new(py, data);
+            Json::all(&copy)
+        };
+        let made = if let Some(alike) = core.chunks().alike(lone) {
+            self.shapes.make(&Filled { json, alike })?
+        } else {
+            self.shapes.object(&CHUNK, core.chunks().value(lone), Text::new(json))?
         };
         Ok(made.unbind())
     }
+}
+
+/// Where the data lies in a chunk of the stream that is hardly more than it: to keep that costs less than a copy. Bytes of
+/// a class of the user's may be more.
+fn place_in_lone(data: &[u8], chunk: &Bound<'_, PyBytes>) -> Option<usize> {
+    let is_lone = chunk.as_bytes().len() - data.len() <= FRAMING && chunk.is_exact_instance_of::<PyBytes>();
+    if is_lone { borrow::place(data, chunk) } else { None }
 }
 
 /// Why reading stopped inside a chunk of the stream.

@@ -17,7 +17,8 @@ use pyo3::types::{PyBytes, PyList, PyMemoryView, PySlice, PyString};
 
 use crate::borrow;
 use crate::errors::{self, Refused};
-use crate::shape::Shapes;
+use crate::make::Json;
+use crate::shape::{Filled, Shapes};
 
 /// From this size on, orjson gets a view of the fed bytes instead of a copy. Making a view costs about as much
 /// as copying 10 KiB; `benches/test_view.py` measures both.
@@ -187,7 +188,9 @@ impl JSONParser {
                 }
                 if let Some(alike) = self.core.alike(&lone) {
                     // A dict does not know its text.
-                    self.decoded.push(self.shapes.make(&PyBytes::new(py, b""), alike)?.unbind());
+                    let no_text = PyBytes::new(py, b"");
+                    self.decoded
+                        .push(self.shapes.make(&Filled { json: Json::all(&no_text), alike })?.unbind());
                 }
                 if rest.is_empty() {
                     // A lone event leaves nothing behind that waits; nearly every call ends here.
@@ -278,8 +281,8 @@ fn view<'py>(data: &[u8], chunk: &Bound<'py, PyBytes>) -> Option<PyResult<Bound<
     if data.len() < VIEW_FROM {
         return None;
     }
-    let start = data.as_ptr().addr().checked_sub(chunk.as_bytes().as_ptr().addr())?;
-    let end = start.checked_add(data.len()).filter(|&end| end <= chunk.as_bytes().len())?;
+    let start = borrow::place(data, chunk)?;
+    let end = start + data.len();
     let bounds = (isize::try_from(start).ok()?, isize::try_from(end).ok()?);
     Some(
         PyMemoryView::from(chunk)

@@ -20,9 +20,30 @@ use crate::translation::{self, Maker};
 /// Whether a tool call's arguments are whole, and what had to be put right.
 pub type CallFacts = (bool, Vec<String>);
 
+/// A JSON text, as a part of bytes that are kept as long as the objects that are made of it.
+#[derive(Clone, Copy)]
+pub struct Json<'a, 'py> {
+    pub bytes: &'a Bound<'py, PyBytes>,
+    /// Where in the bytes it begins.
+    pub at: usize,
+}
+
+impl<'a, 'py> Json<'a, 'py> {
+    /// A text that all of the bytes are.
+    pub fn all(bytes: &'a Bound<'py, PyBytes>) -> Self {
+        Self { bytes, at: 0 }
+    }
+
+    /// What an object is made from, by its place in the text.
+    #[inline]
+    pub fn origin(self, start: usize, end: usize) -> Origin<'a, 'py> {
+        Origin { text: self.bytes, sent: None, start: self.at + start, end: self.at + end }
+    }
+}
+
 /// What objects are made of.
 pub struct Text<'a, 'py> {
-    pub json: &'a Bound<'py, PyBytes>,
+    pub json: Json<'a, 'py>,
     /// What was sent, where that was no valid UTF-8.
     pub sent: Option<&'a Bound<'py, PyBytes>>,
     /// What is known of the tool calls beside their text, in the order in which they stand in it.
@@ -30,7 +51,7 @@ pub struct Text<'a, 'py> {
 }
 
 impl<'a, 'py> Text<'a, 'py> {
-    pub fn new(json: &'a Bound<'py, PyBytes>) -> Self {
+    pub fn new(json: Json<'a, 'py>) -> Self {
         Self { json, sent: None, calls: VecDeque::new() }
     }
 }
@@ -56,19 +77,19 @@ impl<'py> Maker<'py> for Objects<'_, 'py> {
     type Members = Bound<'py, PyDict>;
 
     fn none(&mut self) -> Self::Made {
-        self.text.json.py().None().into_bound(self.text.json.py())
+        self.text.json.bytes.py().None().into_bound(self.text.json.bytes.py())
     }
 
     fn scalar(&mut self, value: Value<'_>) -> PyResult<Self::Made> {
-        scalar(self.text.json.py(), value, self.strings)
+        scalar(self.text.json.bytes.py(), value, self.strings)
     }
 
     fn list(&mut self, items: impl ExactSizeIterator<Item = Self::Made>) -> PyResult<Self::Made> {
-        Ok(PyList::new(self.text.json.py(), items)?.into_any())
+        Ok(PyList::new(self.text.json.bytes.py(), items)?.into_any())
     }
 
     fn members(&mut self, _: Value<'_>) -> Self::Members {
-        PyDict::new(self.text.json.py())
+        PyDict::new(self.text.json.bytes.py())
     }
 
     fn insert(&mut self, members: &mut Self::Members, name: &str, made: Self::Made) -> PyResult<()> {
@@ -83,7 +104,7 @@ impl<'py> Maker<'py> for Objects<'_, 'py> {
         let Text { json, sent, .. } = self.text;
         let (start, end) = object.map_or((0, 0), |object| (object.start(), object.end()));
         let sent = sent.filter(|_| start == 0 && end > 0);
-        NewRecord::new(class.record(json.py())?, &Origin { text: json, sent, start, end })
+        NewRecord::new(class.record(json.bytes.py())?, &Origin { sent, ..json.origin(start, end) })
     }
 
     fn set(&mut self, record: &mut Self::Record, field: usize, made: Self::Made) {
@@ -96,12 +117,12 @@ impl<'py> Maker<'py> for Objects<'_, 'py> {
 
     fn complete(&mut self) -> PyResult<Self::Made> {
         let complete = self.text.calls.front().is_none_or(|(complete, _)| *complete);
-        complete.into_bound_py_any(self.text.json.py())
+        complete.into_bound_py_any(self.text.json.bytes.py())
     }
 
     fn repairs(&mut self) -> PyResult<Self::Made> {
         let (_, repairs) = self.text.calls.pop_front().unwrap_or_default();
-        Ok(PyTuple::new(self.text.json.py(), repairs)?.into_any())
+        Ok(PyTuple::new(self.text.json.bytes.py(), repairs)?.into_any())
     }
 }
 

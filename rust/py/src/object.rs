@@ -14,7 +14,7 @@ use pyo3::types::{PyBytes, PyDict, PyList, PyString, PyType};
 use crate::class::Class;
 use crate::errors::{self, Refused};
 use crate::json_parser::orjson_loads;
-use crate::make::{self, CallFacts, Text};
+use crate::make::{self, CallFacts, Json, Text};
 use crate::raw::{self, text};
 use crate::text::Strings;
 
@@ -194,7 +194,8 @@ pub fn parse<'py>(
         && document.root(text).kind() == Kind::Object
     {
         let root = document.root(text);
-        return make::object(class, Some(root), Text { calls, ..Text::new(&json) }, &mut Strings::default());
+        let text = Text { calls, ..Text::new(Json::all(&json)) };
+        return make::object(class, Some(root), text, &mut Strings::default());
     }
     let refused = Refused { place: None, data: json.as_bytes() };
     let cause = orjson_loads(py)?.call1((&json,)).err();

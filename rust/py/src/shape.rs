@@ -14,10 +14,16 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList, PyString, PyTuple};
 
 use crate::class::Class;
-use crate::make::{self, Text};
-use crate::raw::{self, Model, NewRecord, Origin};
+use crate::make::{self, Json, Text};
+use crate::raw::{self, Model, NewRecord};
 use crate::text::{self, Strings};
 use crate::translation::{self, Maker};
+
+/// A text that fits a template.
+pub struct Filled<'a, 'py> {
+    pub json: Json<'a, 'py>,
+    pub alike: Alike<'a>,
+}
 
 /// A step that makes one value.
 enum Step {
@@ -126,11 +132,12 @@ impl Shapes {
     }
 
     /// What a text becomes that fits a template whose shape is known.
-    pub fn make<'py>(&self, json: &Bound<'py, PyBytes>, alike: Alike<'_>) -> PyResult<Bound<'py, PyAny>> {
-        let Some(Some(shape)) = self.shapes.get(alike.fit().slot) else {
+    #[inline]
+    pub fn make<'py>(&self, text: &Filled<'_, 'py>) -> PyResult<Bound<'py, PyAny>> {
+        let Some(Some(shape)) = self.shapes.get(text.alike.fit().slot) else {
             return Err(PySystemError::new_err("the shape of a template is not known"));
         };
-        shape.step.make(json, &alike)
+        shape.step.make(text)
     }
 
     /// What a text becomes that was parsed.
@@ -149,25 +156,24 @@ impl Shapes {
 }
 
 impl Step {
-    fn make<'py>(&self, json: &Bound<'py, PyBytes>, alike: &Alike<'_>) -> PyResult<Bound<'py, PyAny>> {
-        let py = json.py();
+    fn make<'py>(&self, text: &Filled<'_, 'py>) -> PyResult<Bound<'py, PyAny>> {
+        let py = text.json.bytes.py();
         Ok(match self {
             Self::Same { value, .. } => value.bind(py).clone(),
-            Self::Gap { gap, .. } => match alike.scalar(*gap) {
+            Self::Gap { gap, .. } => match text.alike.scalar(*gap) {
                 Some(Scalar::String(content)) => raw::text(py, &content)?.into_any(),
                 Some(Scalar::Number(digits)) => make::number(py, digits)?,
                 None => py.None().into_bound(py),
             },
             Self::List(items) => match &**items {
-                [item] => PyList::new(py, [item.make(json, alike)?])?.into_any(),
+                [item] => PyList::new(py, [item.make(text)?])?.into_any(),
                 items => {
-                    let items: Vec<_> =
-                        items.iter().map(|item| item.make(json, alike)).collect::<PyResult<_>>()?;
+                    let items: Vec<_> = items.iter().map(|item| item.make(text)).collect::<PyResult<_>>()?;
                     PyList::new(py, items)?.into_any()
                 }
             },
-            Self::Dict(members) => members.copy(json, alike)?.into_any(),
-            Self::Object(object) => object.make(json, alike)?,
+            Self::Dict(members) => members.copy(text)?.into_any(),
+            Self::Object(object) => object.make(text)?,
         })
     }
 
@@ -192,10 +198,10 @@ impl Step {
 }
 
 impl Members {
-    fn copy<'py>(&self, json: &Bound<'py, PyBytes>, alike: &Alike<'_>) -> PyResult<Bound<'py, PyDict>> {
-        let copy = self.same.bind(json.py()).copy()?;
+    fn copy<'py>(&self, text: &Filled<'_, 'py>) -> PyResult<Bound<'py, PyDict>> {
+        let copy = self.same.bind(text.json.bytes.py()).copy()?;
         for (name, step) in &self.fresh {
-            copy.set_item(name, step.make(json, alike)?)?;
+            copy.set_item(name, step.make(text)?)?;
         }
         Ok(copy)
     }
@@ -217,20 +223,20 @@ impl Members {
     }
 
     /// The dict, for those who cannot change it.
-    fn make<'py>(&self, json: &Bound<'py, PyBytes>, alike: &Alike<'_>) -> PyResult<Bound<'py, PyDict>> {
-        if self.fresh.is_empty() { Ok(self.same.bind(json.py()).clone()) } else { self.copy(json, alike) }
+    fn make<'py>(&self, text: &Filled<'_, 'py>) -> PyResult<Bound<'py, PyDict>> {
+        if self.fresh.is_empty() { Ok(self.same.bind(text.json.bytes.py()).clone()) } else { self.copy(text) }
     }
 }
 
 impl Object {
     #[inline]
-    fn make<'py>(&self, json: &Bound<'py, PyBytes>, alike: &Alike<'_>) -> PyResult<Bound<'py, PyAny>> {
-        let (start, end) = (alike.moved(self.start), alike.moved(self.end));
-        let mut record = NewRecord::like(&self.same, &Origin { text: json, sent: None, start, end })?;
+    fn make<'py>(&self, text: &Filled<'_, 'py>) -> PyResult<Bound<'py, PyAny>> {
+        let (start, end) = (text.alike.moved(self.start), text.alike.moved(self.end));
+        let mut record = NewRecord::like(&self.same, &text.json.origin(start, end))?;
         for (field, step) in &self.fresh {
-            record.set(*field, step.make(json, alike)?);
+            record.set(*field, step.make(text)?);
         }
-        let extras = self.extras.as_ref().map(|extras| extras.make(json, alike)).transpose()?;
+        let extras = self.extras.as_ref().map(|extras| extras.make(text)).transpose()?;
         Ok(record.finish(extras))
     }
 
@@ -337,7 +343,7 @@ impl<'py> Maker<'py> for Steps<'_, 'py> {
             object.map_or((NOWHERE, 0, 0), |object| (object.node_number(), object.start(), object.end()));
         // Nobody asks a model for its text.
         let text = PyBytes::new(self.py, b"");
-        let same = NewRecord::new(class.record(self.py)?, &Origin { text: &text, sent: None, start, end })?;
+        let same = NewRecord::new(class.record(self.py)?, &Json::all(&text).origin(start, end))?;
         Ok(NewObject { class, node, start, end, same, fresh: Vec::new() })
     }
 
