@@ -120,6 +120,27 @@ def test_unknown_fields_that_were_sent_are_attributes_too() -> None:
     assert made.usage.cost == 0.5
 
 
+@pytest.mark.parametrize("name", ["id", "model", "created", "service_tier", "system_fingerprint"])
+def test_a_name_that_differs_in_one_letter_is_another_field(name: str) -> None:
+    for at in range(len(name)):
+        other = name[:at] + "~" + name[at + 1 :]
+        made = parsed({other: "sent", "usage": {other: "sent too"}})
+        assert (getattr(made, other), getattr(made, name)) == ("sent", None)
+        assert getattr(made.usage, other) == "sent too"
+
+
+def test_strings_that_differ_in_one_letter_are_not_taken_for_each_other() -> None:
+    """Those of a chunk that is parsed are given out again where they come again, as keys and as values."""
+    parser = ChatParser()
+    for length in (1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 24, 63, 64, 65):
+        for at in range(length):
+            for letter in "abé":
+                sent = "-" * at + letter + "-" * (length - at - 1)
+                for _ in range(2):
+                    (made,) = parser.feed(event({"x": {sent: sent}, "id": sent}))
+                    assert (made.id, made.x) == (sent, {sent: sent})
+
+
 @pytest.mark.parametrize("name", ["foo", "", "é", "__wrapped__", "_x", "choices.0", "Id"])
 def test_an_unknown_field_that_was_not_sent_is_an_attribute_error(name: str) -> None:
     made = parsed(FULL)

@@ -11,6 +11,7 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::PyType;
 
+use crate::mark::Mark;
 use crate::object::{ChatObject, ToolCallObject};
 use crate::raw::{self, RecordClass};
 
@@ -38,9 +39,11 @@ pub struct Class {
     name: &'static CStr,
     doc: &'static CStr,
     pub fields: &'static [(&'static CStr, How)],
-    /// Where each field's place is: a name's mark times this number tells, by its uppermost bits.
-    multiplier: u64,
+    /// By these the fields' names are told apart.
+    marks: [Mark; MAX_FIELDS],
+    /// Which field has a place; with this salt, each has one of its own.
     places: [u8; PLACES],
+    salt: u64,
     made: PyOnceLock<RecordClass>,
 }
 
@@ -54,12 +57,18 @@ impl Class {
         fields: &'static [(&'static CStr, How)],
     ) -> Self {
         assert!(fields.len() <= MAX_FIELDS);
-        let mut multiplier = FIRST_MULTIPLIER;
+        let mut marks = [Mark::NONE; MAX_FIELDS];
+        let mut field = 0;
+        while field < fields.len() {
+            marks[field] = Mark::of(fields[field].0.to_bytes());
+            field += 1;
+        }
+        let mut salt = 0;
         loop {
-            if let Some(places) = places(fields, multiplier) {
-                return Self { name, doc, fields, multiplier, places, made: PyOnceLock::new() };
+            if let Some(places) = places(&marks, fields.len(), salt) {
+                return Self { name, doc, fields, marks, places, salt, made: PyOnceLock::new() };
             }
-            multiplier = multiplier.wrapping_add(2);
+            salt += 1;
         }
     }
 
@@ -85,8 +94,10 @@ impl Class {
 
     /// Which field has a name.
     pub fn field(&self, name: &str) -> Option<usize> {
-        let field = usize::from(self.places[place(name.as_bytes(), self.multiplier)]);
-        (self.fields.get(field)?.0.to_bytes() == name.as_bytes()).then_some(field)
+        let mark = Mark::of(name.as_bytes());
+        let field = usize::from(self.places[place(mark, self.salt)]);
+        let (known, _) = self.fields.get(field)?;
+        mark.is_of(name.as_bytes(), self.marks[field], known.to_bytes()).then_some(field)
     }
 
     /// The class of a Python type.
@@ -101,15 +112,12 @@ impl Class {
 const PLACE_BITS: u32 = 4;
 const PLACES: usize = 1 << PLACE_BITS;
 
-/// Odd, with its bits well mixed (Fibonacci hashing).
-const FIRST_MULTIPLIER: u64 = 0x9E37_79B9_7F4A_7C15;
-
 /// The fields by their places; a place without one has a number that no field has. None if two have the same place.
-const fn places(fields: &[(&CStr, How)], multiplier: u64) -> Option<[u8; PLACES]> {
+const fn places(marks: &[Mark], count: usize, salt: u64) -> Option<[u8; PLACES]> {
     let mut places = [u8::MAX; PLACES];
     let mut field = 0;
-    while field < fields.len() {
-        let place = place(fields[field].0.to_bytes(), multiplier);
+    while field < count {
+        let place = place(marks[field], salt);
         if places[place] != u8::MAX {
             return None;
         }
@@ -123,26 +131,8 @@ const fn places(fields: &[(&CStr, How)], multiplier: u64) -> Option<[u8; PLACES]
 }
 
 #[inline]
-const fn place(name: &[u8], multiplier: u64) -> usize {
-    (mark(name).wrapping_mul(multiplier) >> (u64::BITS - PLACE_BITS)) as usize
-}
-
-/// A name's length and the most that fits of its bytes in one number.
-#[inline]
-const fn mark(name: &[u8]) -> u64 {
-    let first = match (name.first_chunk(), name.first_chunk(), name.last_chunk()) {
-        (Some(eight), ..) => u64::from_le_bytes(*eight),
-        // Up to seven, some of them twice.
-        (_, Some(four), Some(last)) => {
-            (u32::from_le_bytes(*four) as u64) << 32 | u32::from_le_bytes(*last) as u64
-        }
-        _ => match name {
-            [] => 0,
-            [only] => *only as u64,
-            [first, .., last] => (*first as u64) << 8 | *last as u64,
-        },
-    };
-    first ^ (name.len() as u64) << 56
+const fn place(mark: Mark, salt: u64) -> usize {
+    (mark.hash(salt) >> (u64::BITS - PLACE_BITS)) as usize
 }
 
 /// All that users see, in the order in which the module has them.

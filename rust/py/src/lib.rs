@@ -18,6 +18,7 @@ mod event_parser;
 mod feeding;
 mod json_parser;
 mod make;
+mod mark;
 mod object;
 mod observed;
 mod partial;

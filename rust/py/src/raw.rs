@@ -75,16 +75,18 @@ fn ascii<'py>(py: Python<'py>, bytes: &[u8]) -> PyResult<Bound<'py, PyString>> {
     }
 }
 
-/// Whether a str is ASCII and has these bytes.
+/// The bytes of a str, if it is ASCII.
 #[inline]
-pub fn is_ascii_text(text: &Bound<'_, PyString>, bytes: &[u8]) -> bool {
+pub fn ascii_bytes<'a>(text: &'a Bound<'_, PyString>) -> Option<&'a [u8]> {
     let text = text.as_ptr();
     // SAFETY: `text` is a live str; a compact one of ASCII has as many bytes as characters behind its header, and they
     // do not change.
     unsafe {
-        ffi::PyUnicode_IS_COMPACT_ASCII(text) != 0
-            && ffi::PyUnicode_GET_LENGTH(text).cast_unsigned() == bytes.len()
-            && std::slice::from_raw_parts(ffi::PyUnicode_DATA(text).cast::<u8>(), bytes.len()) == bytes
+        if ffi::PyUnicode_IS_COMPACT_ASCII(text) == 0 {
+            return None;
+        }
+        let len = ffi::PyUnicode_GET_LENGTH(text).cast_unsigned();
+        Some(std::slice::from_raw_parts(ffi::PyUnicode_DATA(text).cast::<u8>(), len))
     }
 }
 

@@ -5,6 +5,7 @@ use std::cell::RefCell;
 use pyo3::prelude::*;
 use pyo3::types::PyString;
 
+use crate::mark::Mark;
 use crate::raw;
 pub use crate::raw::text;
 
@@ -49,24 +50,34 @@ impl<const PLACES: usize> Kept<PLACES> {
         Self([const { None }; PLACES])
     }
 
-    fn find<'py>(&self, py: Python<'py>, place: usize, bytes: &[u8]) -> Option<Bound<'py, PyString>> {
-        let kept = self.0[place % PLACES].as_ref()?.bind(py);
-        raw::is_ascii_text(kept, bytes).then(|| kept.clone())
+    fn find<'py>(&self, py: Python<'py>, mark: Mark, bytes: &[u8]) -> Option<Bound<'py, PyString>> {
+        let kept = self.0[Self::place(mark)].as_ref()?.bind(py);
+        let kept_bytes = raw::ascii_bytes(kept)?;
+        mark.is_of(bytes, Mark::of(kept_bytes), kept_bytes).then(|| kept.clone())
     }
 
-    fn keep(&mut self, place: usize, text: &Bound<'_, PyString>) {
-        self.0[place % PLACES] = Some(text.clone().unbind());
+    /// Keeps a string, unless it is none to be kept: a long one is seldom the same twice, and would weigh on the parser;
+    /// what is not ASCII cannot be found by its bytes.
+    fn keep(&mut self, mark: Mark, bytes: &[u8], text: &Bound<'_, PyString>) {
+        if bytes.len() <= LONGEST && bytes.is_ascii() {
+            self.0[Self::place(mark)] = Some(text.clone().unbind());
+        }
+    }
+
+    #[inline]
+    fn place(mark: Mark) -> usize {
+        (mark.hash(0) >> 48) as usize % PLACES
     }
 }
 
 impl Strings {
     pub fn get<'py>(&mut self, py: Python<'py>, bytes: &[u8]) -> PyResult<Bound<'py, PyString>> {
-        let Some(place) = place(bytes) else { return text(py, bytes) };
-        if let Some(kept) = self.find(py, place, bytes) {
+        let mark = Mark::of(bytes);
+        if let Some(kept) = self.find(py, mark, bytes) {
             return Ok(kept);
         }
         let made = text(py, bytes)?;
-        self.keep(place, &made);
+        self.keep(mark, bytes, &made);
         Ok(made)
     }
 }
@@ -84,27 +95,12 @@ thread_local! {
 /// A key of an object: the streams of a process have the same few. It is not interned, since Python 3.12 keeps for good
 /// what is, and who sends a stream may make up keys.
 pub fn key<'py>(py: Python<'py>, name: &str) -> PyResult<Bound<'py, PyString>> {
-    let Some(place) = place(name.as_bytes()) else { return text(py, name.as_bytes()) };
-    if let Some(kept) = KEYS.with_borrow(|keys| keys.find(py, place, name.as_bytes())) {
+    let bytes = name.as_bytes();
+    let mark = Mark::of(bytes);
+    if let Some(kept) = KEYS.with_borrow(|keys| keys.find(py, mark, bytes)) {
         return Ok(kept);
     }
-    let made = text(py, name.as_bytes())?;
-    KEYS.with_borrow_mut(|keys| keys.keep(place, &made));
+    let made = text(py, bytes)?;
+    KEYS.with_borrow_mut(|keys| keys.keep(mark, bytes, &made));
     Ok(made)
-}
-
-/// The place of a string, by its length and its last bytes: names and ids differ most there. None if it is not to be
-/// kept: a longer one is seldom the same twice, and would weigh on the parser; what is not ASCII would be held twice,
-/// since a str keeps the UTF-8 that it was asked for.
-fn place(bytes: &[u8]) -> Option<usize> {
-    if bytes.len() > LONGEST || !bytes.is_ascii() {
-        return None;
-    }
-    let last = match bytes.last_chunk() {
-        Some(last) => u64::from_le_bytes(*last),
-        None => bytes.iter().fold(0, |last, &byte| last << 8 | u64::from(byte)),
-    };
-    // The multiplier spreads neighbours (Fibonacci hashing): its upper bits depend on all bytes.
-    let hash = (last ^ (bytes.len() as u64) << 56).wrapping_mul(0x9E37_79B9_7F4A_7C15);
-    Some((hash >> 48) as usize)
 }
