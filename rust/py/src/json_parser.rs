@@ -187,10 +187,9 @@ impl JSONParser {
                     }
                 }
                 if let Some(alike) = self.core.alike(&lone) {
-                    // A dict does not know its text.
-                    let no_text = PyBytes::new(py, b"");
-                    self.decoded
-                        .push(self.shapes.make(&Filled { json: Json::all(&no_text), alike })?.unbind());
+                    // A dict does not know its text, so any bytes will do.
+                    let text = Filled { json: Json::all(chunk), alike };
+                    self.decoded.push(self.shapes.make(&text)?.unbind());
                 }
                 if rest.is_empty() {
                     // A lone event leaves nothing behind that waits; nearly every call ends here.

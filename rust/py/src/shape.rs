@@ -199,7 +199,10 @@ impl Step {
 
 impl Members {
     fn copy<'py>(&self, text: &Filled<'_, 'py>) -> PyResult<Bound<'py, PyDict>> {
-        let copy = self.same.bind(text.json.bytes.py()).copy()?;
+        let same = self.same.bind(text.json.bytes.py());
+        // Where the only member changes, as in many a delta, a copy takes longer than to begin anew.
+        let is_lone = self.fresh.len() == 1 && same.len() == 1;
+        let copy = if is_lone { PyDict::new(same.py()) } else { same.copy()? };
         for (name, step) in &self.fresh {
             copy.set_item(name, step.make(text)?)?;
         }
