@@ -2,7 +2,9 @@
 
 The source is an async generator that never waits, the same for all; so what is timed is the stream and not
 the network. A way drives the event loop itself, and is as such called like any other; what is timed reads all
-its inputs inside one run of the loop, as a run takes as long as reading ten events.
+its inputs inside one run of the loop, as a run takes as long as reading ten events. What a way leaves to the
+event loop is done in its own time: openai leaves generators, and asyncio closes each of them in a task, which
+would otherwise run within the time of whoever comes next.
 
 - feeding: `ChatParser.feed` inside a plain `async for`. What a user would write without a stream.
 - ChatStream: the chunks are iterated over, and the message is asked for at the end.
@@ -105,9 +107,6 @@ def _loop() -> asyncio.AbstractEventLoop:
     loop = asyncio.new_event_loop()
 
     def close() -> None:
-        # openai leaves a generator to the collector, which closes it in a task.
-        for task in asyncio.all_tasks(loop):
-            loop.run_until_complete(task)
         loop.run_until_complete(loop.shutdown_asyncgens())
         loop.close()
 
@@ -124,7 +123,7 @@ def run(read: Callable[[Chunks], Coroutine[Any, Any, Any]]) -> Callable[[Chunks]
     """Make a function of a coroutine function."""
 
     def runs(chunks: Chunks) -> Any:
-        return _loop().run_until_complete(read(chunks))
+        return _run(read(chunks))
 
     return runs
 
@@ -136,7 +135,22 @@ def over(read: Callable[[Chunks], Awaitable[object]], inputs: list[Chunks]) -> C
         for each in inputs:
             await read(each)
 
-    return lambda: _loop().run_until_complete(all_of_them())
+    return lambda: _run(all_of_them())
+
+
+def _run(reading: Coroutine[Any, Any, Any]) -> Any:
+    result = _loop().run_until_complete(reading)
+    if asyncio.all_tasks(_loop()):
+        _loop().run_until_complete(_finish())
+    return result
+
+
+async def _finish() -> None:
+    """Let run what was left to the event loop, and what that leaves in its turn."""
+    rounds_without = 0
+    while rounds_without < 2:  # a task that is to be made is none yet
+        await asyncio.sleep(0)
+        rounds_without = 0 if len(asyncio.all_tasks()) > 1 else rounds_without + 1
 
 
 def _way(
