@@ -197,6 +197,25 @@ async def test_generators_are_closed_async() -> None:
 
 
 @pytest.mark.anyio
+async def test_a_generator_is_closed_unless_it_has_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that stands at a `yield` has not, also if the stream has."""
+    closed = []
+
+    async def aclose_all(closers: Any) -> None:
+        closed.append(len(closers))
+
+    monkeypatch.setattr("deltawire._stream.aclose_all", aclose_all)
+    done = b"data: [DONE]\n\n"
+    for steps, expected in [([ONE], []), ([ONE, done], [1])]:
+        source = agenerate(steps)
+        async with JSONStream(source) as values:
+            assert [value async for value in values] == [1]
+        assert closed == expected
+        closed.clear()
+        await source.aclose()
+
+
+@pytest.mark.anyio
 async def test_closing_again_does_nothing() -> None:
     source = Closing(ONE)
     with JSONStream(source) as values:
@@ -525,6 +544,7 @@ async def test_a_stream_that_nobody_left_open_does_not_warn() -> None:
         (read_to_a_failure, Receiver(ONE, Failure())),
         (read_to_a_failure, agenerate([ONE, Failure()])),
         (read_and_close_source, Owned(ONE, TWO)),
+        (read_and_close_source, agenerate([ONE, TWO])),
         (read, [ONE, TWO]),
     ]
     for use, source in cases:

@@ -19,9 +19,9 @@ import anyio
 import pytest
 from anyio.lowlevel import checkpoint
 from conftest import ASYNCIO
-from fakes import Receiver, agenerate
+from fakes import BLOCK, Receiver, agenerate
 
-from deltawire import ChatStream, EventStream, InvalidJSON, JSONStream
+from deltawire import ChatStream, EventStream, InvalidJSON, JSONStream, UpstreamError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Generator
@@ -191,6 +191,47 @@ async def test_who_waits_is_not_disturbed_by_who_is_refused() -> None:
         gate.set()
     assert text_of(found[0]) == "b"
     await stream.aclose()
+
+
+async def test_the_first_item_is_waited_for_by_one_task_at_a_time() -> None:
+    gate = anyio.Event()
+
+    async def source() -> AsyncIterator[bytes]:
+        await gate.wait()
+        yield event("a")
+
+    async with ChatStream(source(), on_end="return") as stream:
+        found = []
+
+        async def wait() -> None:
+            found.append(await anext(stream))
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(wait)
+            await anyio.wait_all_tasks_blocked()
+            with pytest.raises(RuntimeError, match="one at a time"):
+                await anext(stream)
+            gate.set()
+        assert text_of(found[0]) == "a"
+
+
+async def test_who_asks_at_the_end_is_told_the_verdict_each_time() -> None:
+    steps = [event("a"), b'data: {"error": "no"}\n\n', b"data: [DONE]\n\n"]
+    async with ChatStream(agenerate(steps)) as stream:
+        assert [(await anext(stream)).to_dict().get("error") for _ in range(2)] == [None, "no"]
+        for _ in range(3):
+            with pytest.raises(UpstreamError):
+                await anext(stream)
+
+
+async def test_a_stream_that_ends_at_the_sentinel_is_read_without_a_coroutine(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(ChatStream, "_afill", None)
+    async with ChatStream(agenerate([event("a"), event("b"), b"data: [DONE]\n\n", BLOCK])) as stream:
+        assert [text_of(chunk) async for chunk in stream] == ["a", "b"]
+        with pytest.raises(StopAsyncIteration):
+            await anext(stream)
 
 
 async def test_it_cannot_be_awaited_by_what_it_waits_for() -> None:

@@ -66,7 +66,7 @@ async def aclose_all(closers: tuple[Callable[[], Any], ...]) -> None:
     for close in closers:
         try:
             result = close()
-            if result is not None and isawaitable(result):
+            if result is not None and (hasattr(result, "__await__") or isawaitable(result)):
                 with CancelScope(shield=True) as scope:
                     # Each has its share: the connection is closed even where the iterator over it hangs.
                     await _within(_CLOSE_SECONDS / len(closers), scope, _wait(result))

@@ -7,8 +7,8 @@ properties. How a source is read is told in `sources`, how long a read may take 
 The cost is one `_fill` for each network chunk, with one call into the parser. The items then come out of the
 list that it returned: `for` takes them at C speed, `async for` without awaiting anything. No cancel scope is
 entered to read where there is no deadline. Where the source is just to be read and the parser to be fed,
-the native `__anext__` of `_Items` does it without `_afill`: the token of the turn tells it that it may. What
-comes of it is settled here all the same.
+the native `__anext__` of `_Items` does it without `_afill`: the token of the turn tells it that it may, and
+where it does not, `_next_step` is asked. What comes of it is settled here all the same.
 
 What holds on both sides:
 
@@ -65,6 +65,9 @@ _State: TypeAlias = Literal["new", "reading", "doubted", "held", "resuming", "en
 
 # Not `new`, of which nothing was read; and where the source raised, nobody forgot to close.
 _LEFT_OPEN = frozenset({"reading", "held", "resuming", "cut"})
+
+# An iterator that has ended, for all streams of which nothing has come.
+_NOTHING: Iterator[Any] = iter(())
 
 _Side: TypeAlias = Literal["`for` and `close()`", "`async for` and `aclose()`"]
 _SYNC: Literal["`for` and `close()`"] = "`for` and `close()`"
@@ -138,7 +141,7 @@ class BaseStream(_Items, Generic[_T]):
         self._side: _Side | None = None
         self._opened: Opened[Any] | None = None
         # An iterator over the batch and not the batch: all that iterate over the stream take from it.
-        self._pending: Iterator[_T] = iter(())
+        self._pending: Iterator[_T] = _NOTHING
         self._held: InvalidJSON | LimitExceeded | None = None
         # The source has ended: what the parser holds back is to be had from its `close`, not from `feed`.
         self._at_end = False
@@ -246,7 +249,7 @@ class BaseStream(_Items, Generic[_T]):
 
     def __del__(self) -> None:
         # There is no state if the parser refused its arguments. On the sync side reference counting closes.
-        if getattr(self, "_state", None) not in _LEFT_OPEN or self._closed or self._side is not _ASYNC:
+        if self._closed or getattr(self, "_state", None) not in _LEFT_OPEN or self._side is not _ASYNC:
             return
         if self._opened is not None and self._opened.closers and not is_closed(self._source):
             text = f"{self!r} was left open: use `async with`, or await `aclose()`"
@@ -333,6 +336,27 @@ class BaseStream(_Items, Generic[_T]):
             raise StopIteration
         finally:
             self._turn = None
+
+    def _next_step(self) -> Awaitable[Iterator[_T]] | None:
+        """Decide what `__anext__` is to do: return what it is to await, or None if the turn tells it now.
+
+        To begin and to end mostly needs no waiting, and is then done here, as `_afill` would do it.
+        """
+        if self._state == "new" or self._state == "ended":
+            self._take_turn()
+            try:
+                opened = self._open(_ASYNC)
+                if self._state == "new":
+                    if not (self._checks_type and opened.content_type):
+                        self._state = "reading"
+                elif not (opened.keeps_connection or length_hint(self._pending)):
+                    self._judge()
+                    raise StopAsyncIteration
+            finally:
+                token = self._turn = self._plain_source()
+            if token is not None:
+                return None
+        return self._afill()
 
     async def _afill(self, until: Callable[[], bool] | None = None) -> Iterator[_T]:
         """Return the pending batch; read if there is none. StopAsyncIteration is the end of the stream.

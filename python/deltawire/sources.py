@@ -70,7 +70,8 @@ def check(source: Any) -> None:
     Raises:
         TypeError: `source` is the bytes themselves, text, a path or a file opened as text.
     """
-    if not isinstance(source, _MISTAKEN):
+    # The most usual one is known at once: to ask the two abstract classes takes longer than to open it.
+    if type(source) is AsyncGeneratorType or not isinstance(source, _MISTAKEN):
         return
     if isinstance(source, str | bytes | bytearray | memoryview):
         body = "body.encode()" if isinstance(source, str) else "body"
@@ -84,6 +85,8 @@ def check(source: Any) -> None:
 
 def is_closed(source: Any) -> bool:
     """Tell whether the source says of itself that it was closed. Many cannot tell, and count as open."""
+    if type(source) is AsyncGeneratorType:
+        return source.ag_frame is None  # one that has ended runs nothing any more
     # The responses of requests and niquests cannot, but what they read from can.
     for each in (source, getattr(source, "raw", None)):
         if getattr(each, "is_closed", None) is True or getattr(each, "closed", None) is True:
@@ -129,7 +132,7 @@ def open_async(source: Any) -> Opened[AsyncIterator[Chunk]]:
         TypeError: the source comes from a blocking client, or is nothing that deltawire knows how to read.
     """
     if type(source) is AsyncGeneratorType:  # known without asking, as many as there are
-        return Opened(source, (source.aclose,), fragile=True)
+        return Opened(source, (source.aclose,), True)
     chunks: Any
     fragile, polled = False, False
     if hasattr(source, "aiter_bytes"):  # httpx, httpx2

@@ -3,7 +3,7 @@
 //! It is the coroutine `_afill` of the class below, in Python, for the plain case and without a frame: it takes the turn,
 //! awaits the source, feeds the parser, until something is complete. Nothing is decided here. What is not plain goes to
 //! that class, which knows what to do: what the source raised to `_ends`, what the parser raised to `_refuses`, that the
-//! sentinel came to `_settle`, and all the rest to `_afill`.
+//! sentinel came to `_settle`, and all the rest to `_next_step`, which mostly leaves it to `_afill`.
 //!
 //! As a coroutine does, it begins when it is awaited and not when it is made; it passes on what the source's awaitable
 //! yields, and what is sent and thrown into it; it is awaited once; closing it, or letting go of it, ends the read by a
@@ -239,11 +239,18 @@ fn take<'py>(
     Ok(Taken::Item(item))
 }
 
-/// Leaves the rest to `_afill`.
+/// Leaves it to Python what is to be done.
 fn ask<'py>(stream: Stream<'py>, kept: &mut State) -> PyResult<Step<'py>> {
     let py = stream.py();
-    let coroutine = iterator(stream.call(intern!(py, "_afill"), ())?)?;
-    go_on(stream, coroutine, Sent::Value(py.None().into_bound(py)), kept)
+    let none = || Sent::Value(py.None().into_bound(py));
+    let mut awaitable = stream.call(intern!(py, "_next_step"), ())?;
+    if awaitable.is_none() {
+        if let Some(source) = stream.take_turn() {
+            return read_on(stream, source, None, none(), kept);
+        }
+        awaitable = stream.call(intern!(py, "_afill"), ())?;
+    }
+    go_on(stream, iterator(awaitable)?, none(), kept)
 }
 
 fn go_on<'py>(
