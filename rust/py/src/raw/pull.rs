@@ -229,6 +229,7 @@ fn take<'py>(
     let item = match fed.found {
         Found::Nothing => None,
         Found::One(item) => Some(item),
+        Found::Many(items) if items.len() == 1 => Some(items.get_item(0)?),
         Found::Many(items) => {
             stream.set_pending(&items)?;
             stream.next_pending()?
