@@ -442,6 +442,23 @@ async def test_no_scope_is_entered_once_the_only_deadline_is_kept(scopes: list[f
     assert len(scopes) == 2
 
 
+@pytest.mark.parametrize("others", [{}, {"idle_timeout": 10}, {"total_timeout": 10}])
+async def test_once_no_deadline_is_left_a_stream_is_read_like_one_without(
+    others: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reads = []
+    read = deltawire._deadlines.Deadlines.read
+
+    async def count(*args: Any) -> Any:
+        reads.append(args)
+        return await read(*args)
+
+    monkeypatch.setattr(deltawire._deadlines.Deadlines, "read", count)
+    chunks = [COMMENT, ONE, TWO, THREE, DONE]
+    found, _, _ = await run(JSONStream(Receiver(*chunks), first_event_timeout=10, **others))
+    assert (found, len(reads)) == ([1, 2, 3], len(chunks) if others else 2)
+
+
 async def test_no_scope_stays_entered_between_reads() -> None:
     """A scope that were left open around a yield would cancel the consumer."""
     async with JSONStream(Timed((1, ONE), (1, TWO), (1, THREE)), idle_timeout=1.5) as values:

@@ -3,9 +3,10 @@
 Each read has one point in time that it must be done by, the nearest of those that the deadlines ask for; it
 is worked out anew for each, from what the parser has counted. The clock is the event loop's. A stream without
 deadlines has no object of this module; one that has costs two looks at the clock and one cancel scope for a
-network read. No scope is entered where no deadline is left to keep, and none where the data is there: where
-items are pending the stream does not come here, and a source in memory never waits. Whether any other source
-has to wait is known only once it does, too late to put a scope around it.
+network read. No scope is entered where the data is there: where items are pending the stream does not come
+here, and a source in memory never waits. Whether any other source has to wait is known only once it does, too
+late to put a scope around it. Once no deadline is left to keep, as behind the first event where only that had
+one, a stream is read like one without deadlines.
 
 What a deadline means for the stream, which raises StreamTimeout and closes the source, is told in `_stream`.
 """
@@ -111,6 +112,10 @@ class Deadlines:
             seconds("total_timeout", total_timeout),
             bool(comments_count_as_progress),
         )
+
+    def are_left(self, counters: _Counters) -> bool:
+        """Tell whether any can still strike; once none can, that stays so."""
+        return self._idle is not None or self._total is not None or not counters.events
 
     async def read(self, opened: Opened[AsyncIterator[Chunk]], counters: _Counters) -> Chunk:
         """Read the next chunk.

@@ -439,10 +439,12 @@ class BaseStream(_Items, Generic[_T]):
 
     def _plain_source(self) -> AsyncIterator[Chunk] | None:
         """Return the source, if all that is to be done next is to read it and to feed the parser."""
-        opened = self._opened
-        if self._state != "reading" or self._at_end or self._deadlines is not None or opened is None:
+        opened: Opened[AsyncIterator[Chunk]] | None = self._opened
+        if self._state != "reading" or self._at_end or opened is None or opened.polled:
             return None
-        return None if opened.polled else opened.chunks
+        if self._deadlines is not None and self._deadlines.are_left(self._parser):
+            return None
+        return opened.chunks
 
     def _take_turn(self) -> None:
         try:
