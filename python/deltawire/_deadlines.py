@@ -20,15 +20,20 @@ from anyio import CancelScope
 
 from deltawire._backend import clock
 
+from deltawire.errors import StreamTimeout
+
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
+    from deltawire._native import ChatCompletion
     from deltawire._readers import Chunk
     from deltawire._relaying import Patient
     from deltawire.sources import Opened
 
 
-class _Counters(Protocol):
+class Counters(Protocol):
+    """What the deadlines ask of a parser."""
+
     @property
     def events(self) -> int: ...
     @property
@@ -53,6 +58,17 @@ class DeadlinePassed(Exception):
         self.deadline = deadline
         self.seconds = seconds
         self.elapsed = elapsed
+
+    def told(self, completion: ChatCompletion | None, offset: int, events: int) -> StreamTimeout:
+        """Make the exception that the iteration raises, with what was read until then."""
+        return StreamTimeout(
+            self.deadline,
+            self.seconds,
+            elapsed=self.elapsed,
+            completion=completion,
+            offset=offset,
+            events=events,
+        )
 
 
 class Deadlines:
@@ -113,11 +129,11 @@ class Deadlines:
             bool(comments_count_as_progress),
         )
 
-    def are_left(self, counters: _Counters) -> bool:
+    def are_left(self, counters: Counters) -> bool:
         """Tell whether any can still strike; once none can, that stays so."""
         return self._idle is not None or self._total is not None or not counters.events
 
-    async def read(self, opened: Opened[AsyncIterator[Chunk]], counters: _Counters) -> Chunk:
+    async def read(self, opened: Opened[AsyncIterator[Chunk]], counters: Counters) -> Chunk:
         """Read the next chunk.
 
         Raises:
@@ -147,7 +163,7 @@ class Deadlines:
                 self._waited += self._now() - began
         raise DeadlinePassed(deadline, seconds, self._now() - self._begun)
 
-    def _nearest(self, now: float, counters: _Counters) -> tuple[str, float, float]:
+    def _nearest(self, now: float, counters: Counters) -> tuple[str, float, float]:
         """Find the deadline that strikes first: its name, its seconds and when that is."""
         events = counters.events
         progress = events + counters.comments if self._comments_count else events

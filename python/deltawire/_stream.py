@@ -35,9 +35,9 @@ from anyio.lowlevel import checkpoint
 from deltawire._batches import Batches, Pieces
 from deltawire._closing import aclose_all, close_all, drain
 from deltawire._content_type import aread_refused, read_refused, refusal
-from deltawire._deadlines import DeadlinePassed
+from deltawire._deadlines import Counters, DeadlinePassed
 from deltawire._native import _Items
-from deltawire.errors import PREVIEW_BYTES, InvalidJSON, LimitExceeded, StreamTimeout
+from deltawire.errors import PREVIEW_BYTES, InvalidJSON, LimitExceeded
 from deltawire.sources import check, is_closed, open_async, open_sync
 
 if TYPE_CHECKING:
@@ -66,9 +66,6 @@ _State: TypeAlias = Literal["new", "reading", "doubted", "held", "resuming", "en
 # Not `new`, of which nothing was read; and where the source raised, nobody forgot to close.
 _LEFT_OPEN = frozenset({"reading", "held", "resuming", "cut"})
 
-# An iterator that has ended, for all streams of which nothing has come.
-_NOTHING: Iterator[Any] = iter(())
-
 _Side: TypeAlias = Literal["`for` and `close()`", "`async for` and `aclose()`"]
 _SYNC: Literal["`for` and `close()`"] = "`for` and `close()`"
 _ASYNC: Literal["`async for` and `aclose()`"] = "`async for` and `aclose()`"
@@ -76,15 +73,11 @@ _ASYNC: Literal["`async for` and `aclose()`"] = "`async for` and `aclose()`"
 _NO_DEADLINES = "a blocking read cannot be interrupted: with `for` use the timeouts of the client instead"
 
 
-class _Parser(Protocol[_T]):
+class _Parser(Counters, Protocol[_T]):
     """What a stream asks of its parser."""
 
     @property
     def bytes(self) -> int: ...
-    @property
-    def events(self) -> int: ...
-    @property
-    def comments(self) -> int: ...
     @property
     def malformed(self) -> int: ...
     def feed(self, data: Chunk, /) -> list[_T]: ...
@@ -141,7 +134,7 @@ class BaseStream(_Items, Generic[_T]):
         self._side: _Side | None = None
         self._opened: Opened[Any] | None = None
         # An iterator over the batch and not the batch: all that iterate over the stream take from it.
-        self._pending: Iterator[_T] = _NOTHING
+        self._pending: Iterator[_T] = iter(())
         self._held: InvalidJSON | LimitExceeded | None = None
         # The source has ended: what the parser holds back is to be had from its `close`, not from `feed`.
         self._at_end = False
@@ -346,12 +339,11 @@ class BaseStream(_Items, Generic[_T]):
             self._take_turn()
             try:
                 opened = self._open(_ASYNC)
-                if self._state == "new":
-                    if not (self._checks_type and opened.content_type):
-                        self._state = "reading"
-                elif not (opened.keeps_connection or length_hint(self._pending)):
+                if self._state == "ended" and not (opened.keeps_connection or length_hint(self._pending)):
                     self._judge()
                     raise StopAsyncIteration
+                if self._state == "new" and not (self._checks_type and opened.content_type):
+                    self._state = "reading"
             finally:
                 token = self._turn = self._plain_source()
             if token is not None:
@@ -387,7 +379,7 @@ class BaseStream(_Items, Generic[_T]):
                     except DeadlinePassed as passed:
                         with suppress(Exception):
                             await self.aclose()
-                        raise self._timed_out(passed) from None
+                        raise passed.told(self._partial(), self.bytes, self.events) from None
                     except BaseException as error:
                         if not self._ends(error):
                             raise
@@ -411,16 +403,6 @@ class BaseStream(_Items, Generic[_T]):
             self._drained = True
             if not is_closed(self._source):
                 self._at_end = await drain(opened.chunks)
-
-    def _timed_out(self, passed: DeadlinePassed) -> StreamTimeout:
-        return StreamTimeout(
-            passed.deadline,
-            passed.seconds,
-            elapsed=passed.elapsed,
-            completion=self._partial(),
-            offset=self.bytes,
-            events=self.events,
-        )
 
     def _open(self, side: _Side) -> Opened[Any]:
         """Open the source on first use, and hold to that side."""
