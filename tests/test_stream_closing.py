@@ -12,6 +12,7 @@ import os
 import sys
 import weakref
 from functools import partial
+from types import AsyncGeneratorType
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -213,6 +214,18 @@ async def test_a_generator_is_closed_unless_it_has_ended(monkeypatch: pytest.Mon
         assert closed == expected
         closed.clear()
         await source.aclose()
+
+
+@pytest.mark.anyio
+async def test_the_generator_over_a_body_that_was_kept_is_closed_though_the_response_is() -> None:
+    response = httpx.Response(200, content=ONE + b"data: [DONE]\n\n" + TWO)
+    assert response.is_closed
+    read = response.aiter_bytes()
+    response.aiter_bytes = lambda: read  # type: ignore[method-assign,assignment,misc]
+    async with JSONStream(response) as values:
+        assert [value async for value in values] == [1]
+    assert isinstance(read, AsyncGeneratorType)
+    assert read.ag_frame is None
 
 
 @pytest.mark.anyio
@@ -488,6 +501,12 @@ async def test_a_stream_left_open_warns(steps: Any) -> None:
     assert await anext(values) == 1
     with pytest.warns(ResourceWarning, match="JSONStream of fakes.Receiver, reading> was left open"):
         del values
+    source = agenerate(steps)
+    values = JSONStream(source)
+    assert await anext(values) == 1
+    with pytest.warns(ResourceWarning, match="async_generator, reading> was left open"):
+        del values
+    await source.aclose()
 
 
 @pytest.mark.anyio

@@ -206,11 +206,13 @@ def _refuse_blocking(source: Any) -> NoReturn:
 
 
 def _closers(source: Any, chunks: Any, names: tuple[str, ...]) -> tuple[Callable[[], Any], ...]:
-    """Find how to close the iterator, then the source it came from; nothing if that was closed already."""
-    if is_closed(source):
-        return ()
+    """Find how to close the iterator, then the source it came from, unless that was closed already."""
+    # A response that was read before is closed, but a generator over the body that it keeps is not.
+    to_close = [] if chunks is source else [chunks]
+    if not is_closed(source):
+        to_close.append(source)
     found = []
-    for each in (source,) if chunks is source else (chunks, source):
+    for each in to_close:
         # Of the two names the async one is the right one where an object has both.
         for name in names:
             if method := getattr(each, name, None):
