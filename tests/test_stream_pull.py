@@ -16,12 +16,21 @@ import weakref
 from typing import TYPE_CHECKING, Any
 
 import anyio
+import httpx
 import pytest
 from anyio.lowlevel import checkpoint
 from conftest import ASYNCIO
 from fakes import BLOCK, Receiver, agenerate
 
-from deltawire import ChatStream, EventStream, InvalidJSON, JSONStream, UpstreamError
+from deltawire import (
+    ChatRelayStream,
+    ChatStream,
+    EventStream,
+    InvalidJSON,
+    JSONStream,
+    NotEventStream,
+    UpstreamError,
+)
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Generator
@@ -213,6 +222,38 @@ async def test_the_first_item_is_waited_for_by_one_task_at_a_time() -> None:
                 await anext(stream)
             gate.set()
         assert text_of(found[0]) == "a"
+
+
+async def test_who_asks_while_a_refused_response_is_read_is_refused_too() -> None:
+    gate = anyio.Event()
+
+    class Page(httpx.AsyncByteStream):
+        async def __aiter__(self) -> AsyncIterator[bytes]:
+            await gate.wait()
+            yield b"<html>"
+
+    async with ChatStream(
+        httpx.Response(200, headers={"Content-Type": "text/html"}, stream=Page())
+    ) as stream:
+
+        async def wait() -> None:
+            with pytest.raises(NotEventStream):
+                await anext(stream)
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(wait)
+            await anyio.wait_all_tasks_blocked()
+            with pytest.raises(RuntimeError, match="one at a time"):
+                await anext(stream)
+            gate.set()
+
+
+async def test_what_another_thread_has_left_pending_comes_out_before_the_end() -> None:
+    async with ChatStream(agenerate([event("a") + event("b") + b"data: [DONE]\n\n"])) as stream:
+        assert text_of(await anext(stream)) == "a"
+        step = stream._next_step()
+        assert step is not None
+        assert [text_of(chunk) for chunk in await step] == ["b"]
 
 
 async def test_who_asks_at_the_end_is_told_the_verdict_each_time() -> None:
