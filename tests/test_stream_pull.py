@@ -44,6 +44,8 @@ MAKE: dict[str, Callable[..., Any]] = {
     "JSONStream": JSONStream,
     "ChatStream": lambda source: ChatStream(source, errors="strict"),
     "ChatStream, limited": lambda source: ChatStream(source, max_message_size=12),
+    "ChatRelayStream": ChatRelayStream,
+    "ChatRelayStream, ending": lambda source: ChatRelayStream(source, append_error=True),
 }
 SOURCES: dict[str, Callable[[list[Step]], Any]] = {
     "generator": agenerate,
@@ -265,12 +267,13 @@ async def test_who_asks_at_the_end_is_told_the_verdict_each_time() -> None:
                 await anext(stream)
 
 
+@pytest.mark.parametrize(("make", "items"), [(ChatStream, 2), (JSONStream, 2), (ChatRelayStream, 3)])
 async def test_a_stream_that_ends_at_the_sentinel_is_read_without_a_coroutine(
-    monkeypatch: pytest.MonkeyPatch,
+    make: Any, items: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ChatStream, "_afill", None)
-    async with ChatStream(agenerate([event("a"), event("b"), b"data: [DONE]\n\n", BLOCK])) as stream:
-        assert [text_of(chunk) async for chunk in stream] == ["a", "b"]
+    monkeypatch.setattr(make, "_afill", None)
+    async with make(agenerate([event("a"), event("b"), b"data: [DONE]\n\n", BLOCK])) as stream:
+        assert len([item async for item in stream]) == items
         with pytest.raises(StopAsyncIteration):
             await anext(stream)
 
