@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING, Any, Protocol
 from anyio import CancelScope
 
 from deltawire._backend import clock
-
 from deltawire.errors import StreamTimeout
 
 if TYPE_CHECKING:
@@ -146,12 +145,11 @@ class Deadlines:
         deadline, seconds, at = self._nearest(began, counters)
         if at <= began:
             raise DeadlinePassed(deadline, seconds, began - self._begun)
-        if self.patient is not None:
-            self.patient.until = at
         if opened.polled or at == inf:
             return await opened.chunks.__anext__()
         try:
             if self.patient is not None:
+                self.patient.until = at
                 return await opened.chunks.__anext__()
             with CancelScope(deadline=at):
                 # A read that is done as the deadline strikes is not cancelled any more, and its data counts.
@@ -159,6 +157,8 @@ class Deadlines:
         except Late:
             pass
         finally:
+            if self.patient is not None:
+                self.patient.until = inf
             if self._idle is not None:
                 self._waited += self._now() - began
         raise DeadlinePassed(deadline, seconds, self._now() - self._begun)
