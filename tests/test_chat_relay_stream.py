@@ -305,6 +305,22 @@ async def test_reading_on_is_bounded_in_time(fragile: bool, anyio_backend: Any) 
 
 
 @pytest.mark.anyio
+@pytest.mark.parametrize("anyio_backend", VIRTUAL)
+@pytest.mark.parametrize("deadline", ["first_event_timeout", "idle_timeout", "total_timeout"])
+async def test_the_deadlines_of_a_client_do_not_hold_for_its_bill(deadline: str, anyio_backend: Any) -> None:
+    async def source() -> Any:
+        for data in (text("a"), text("b"), STOP, USAGE_CHUNK, DONE):
+            yield data
+            await anyio.sleep(3)
+
+    limits: Any = {deadline: 4.0}
+    async with ChatRelayStream(source(), on_disconnect="drain", **limits) as stream:
+        await anext(stream)
+    assert stream.end is StreamEnd.DONE
+    assert stream.usage is not None
+
+
+@pytest.mark.anyio
 async def test_reading_on_is_bounded_in_bytes() -> None:
     source = Receiver(*[text("a")] * 100)
     async with ChatRelayStream(source, on_disconnect="drain", drain_bytes=5 * len(text("a"))) as stream:
