@@ -373,6 +373,30 @@ async def test_without_draining_the_source_is_closed_at_once() -> None:
     assert source.receives == 2
 
 
+@pytest.mark.anyio
+@pytest.mark.parametrize("fragile", [False, True])
+@pytest.mark.parametrize("options", [{}, {"append_error": True}, {"idle_timeout": 60.0}])
+async def test_who_reads_is_told_when_another_task_closes_the_stream(fragile: bool, options: Any) -> None:
+    source: Any = agenerate([text("a"), BLOCK]) if fragile else Receiver(text("a"), BLOCK)
+    stream = ChatRelayStream(source, keep_alive=60.0, **options)
+    was_told = False
+
+    async def read() -> None:
+        nonlocal was_told
+        assert await anext(stream) == text("a")
+        with pytest.raises(anyio.ClosedResourceError):
+            await anext(stream)
+        was_told = True
+
+    with anyio.fail_after(5):
+        async with anyio.create_task_group() as group:
+            group.start_soon(read)
+            await anyio.wait_all_tasks_blocked()
+            await stream.aclose()
+    assert was_told
+    assert stream.failure is None
+
+
 def test_what_was_never_read_and_what_has_ended_is_not_read_on() -> None:
     chunks = iter([text("a"), DONE, b"more"])
     with ChatRelayStream(chunks, on_disconnect="drain"):

@@ -95,3 +95,17 @@ async def test_a_read_that_is_cancelled_is_over_at_once(has_begun: bool) -> None
         await errand.wait(LATE * 2)
     assert errand.is_done
     assert not has_begun or source.was_cancelled
+    with pytest.raises(StopAsyncIteration):
+        errand.result()
+
+
+async def test_all_who_wait_are_told() -> None:
+    errand = send(Slow(SOON * 5))
+    with anyio.fail_after(LATE):
+        async with anyio.create_task_group() as group:
+            group.start_soon(errand.wait)
+            group.start_soon(errand.wait, LATE * 2)
+            with anyio.move_on_after(SOON):
+                await errand.wait()
+            await errand.wait()
+    assert errand.result() == b"chunk"

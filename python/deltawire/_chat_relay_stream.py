@@ -203,8 +203,6 @@ class ChatRelayStream(Observed, BaseStream[bytes]):
         """
         if self._reads_on(_ASYNC):
             await self._adrain_bill()
-        if self._patient is not None:
-            await self._patient.cancel()
         await super().aclose()
 
     def _reads_on(self, side: _Side) -> bool:
@@ -259,7 +257,9 @@ class ChatRelayStream(Observed, BaseStream[bytes]):
             waits = side is _ASYNC and not opened.polled
             if waits and (self._keep_alive is not None or (self._drains and opened.fragile)):
                 chunks = self._patient = Patient(chunks, self._parser, self._keep_alive)
-                opened = replace(opened, fragile=False)
+                # The read has to end first: a generator cannot be closed while it runs.
+                closers = (self._patient.cancel, *opened.closers)
+                opened = replace(opened, closers=closers, fragile=False)
                 if self._deadlines is not None:
                     self._deadlines.patient = self._patient
             if self._appends:

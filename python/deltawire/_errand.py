@@ -41,7 +41,7 @@ class Errand(Protocol[_T_co]):
         """Return what was read, or raise what the read raised."""
 
     def cancel(self) -> None:
-        """Cancel the read."""
+        """Cancel the read: what comes of it is the end of the source."""
 
 
 def send(chunks: AsyncIterator[_T]) -> Errand[_T]:
@@ -53,11 +53,12 @@ def send(chunks: AsyncIterator[_T]) -> Errand[_T]:
 class _Read(Generic[_T]):
     """A read and what came of it."""
 
-    __slots__ = ("_error", "_found", "_is_read")
+    __slots__ = ("_error", "_found", "_is_cancelled", "_is_read")
 
     def __init__(self) -> None:
         self._found: list[_T] = []
         self._error: BaseException | None = None
+        self._is_cancelled = False
         self._is_read = False
 
     def result(self) -> _T:
@@ -75,7 +76,9 @@ class _Read(Generic[_T]):
         try:
             self._found.append(await chunks.__anext__())
         except BaseException as error:
-            self._error = error
+            # A cancellation that was asked for here is nobody else's.
+            if isinstance(error, Exception) or not self._is_cancelled:
+                self._error = error
             # What is no Exception is for the event loop: it is being shut down, or the read was cancelled.
             if not isinstance(error, Exception):
                 raise
@@ -86,11 +89,12 @@ class _Read(Generic[_T]):
 class _Task(_Read[_T]):
     """The same on asyncio, by its own means: they cost a third of what a cancel scope and an event do."""
 
-    __slots__ = ("_loop", "_task", "_waiter")
+    __slots__ = ("_loop", "_task", "_waiters")
 
     def __init__(self, chunks: AsyncIterator[_T]) -> None:
         super().__init__()
-        self._waiter: asyncio.Future[None] | None = None
+        # Who reads, and who closes the stream meanwhile.
+        self._waiters: list[asyncio.Future[None]] = []
         self._loop = asyncio.get_running_loop()
         self._task = self._loop.create_task(self._run(chunks))
         _tasks.add(self._task)
@@ -103,15 +107,18 @@ class _Task(_Read[_T]):
     async def wait(self, seconds: float | None = None) -> None:
         if self.is_done:
             return
-        waiter = self._waiter = self._loop.create_future()
-        timer = None if seconds is None else self._loop.call_later(seconds, _wake, waiter)
+        waiter: asyncio.Future[None] = self._loop.create_future()
+        self._waiters.append(waiter)
+        timer = None if seconds is None else self._loop.call_later(seconds, _wake, [waiter])
         try:
             await waiter
         finally:
+            self._waiters.remove(waiter)
             if timer is not None:
                 timer.cancel()
 
     def cancel(self) -> None:
+        self._is_cancelled = True
         self._task.cancel()
 
     async def _run(self, chunks: AsyncIterator[_T]) -> None:
@@ -119,16 +126,17 @@ class _Task(_Read[_T]):
             await super()._run(chunks)
         finally:
             # Who waits need not wait for the task to be put away, too.
-            _wake(self._waiter)
+            _wake(self._waiters)
 
     def _forget(self, task: asyncio.Task[None]) -> None:
         _tasks.discard(task)
-        _wake(self._waiter)  # one that was cancelled before it began has not
+        _wake(self._waiters)  # one that was cancelled before it began has not
 
 
-def _wake(waiter: asyncio.Future[None] | None) -> None:
-    if waiter is not None and not waiter.done():
-        waiter.set_result(None)
+def _wake(waiters: list[asyncio.Future[None]]) -> None:
+    for waiter in waiters:
+        if not waiter.done():
+            waiter.set_result(None)
 
 
 class _SystemTask(_Read[_T]):
@@ -151,6 +159,7 @@ class _SystemTask(_Read[_T]):
             await self._done.wait()
 
     def cancel(self) -> None:
+        self._is_cancelled = True
         self._scope.cancel()
 
     async def _run(self, chunks: AsyncIterator[_T]) -> None:

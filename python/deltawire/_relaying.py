@@ -9,8 +9,6 @@ from __future__ import annotations
 from math import inf
 from typing import TYPE_CHECKING
 
-from anyio import CancelScope
-
 from deltawire._backend import clock
 from deltawire._deadlines import Late
 from deltawire._errand import send
@@ -21,10 +19,6 @@ if TYPE_CHECKING:
     from deltawire._errand import Errand
     from deltawire._native import _RelayReader
     from deltawire._readers import Chunk
-
-# How long a cancelled read may take to end, in seconds.
-_CANCEL_SECONDS = 1.0
-
 
 class Patient:
     """The chunks of an async source, with an empty one for each time that it was silent for so long.
@@ -73,12 +67,11 @@ class Patient:
         return errand.result()
 
     async def cancel(self) -> None:
-        """Cancel the read that is under way."""
+        """Cancel the read that is under way: the end of the source for who waits for it."""
         if self._errand is not None:
             errand, self._errand = self._errand, None
             errand.cancel()
-            with CancelScope(shield=True):
-                await errand.wait(_CANCEL_SECONDS)
+            await errand.wait()
 
 
 class Ending:
