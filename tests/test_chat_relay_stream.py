@@ -397,6 +397,30 @@ async def test_who_reads_is_told_when_another_task_closes_the_stream(fragile: bo
     assert stream.failure is None
 
 
+@pytest.mark.anyio
+@pytest.mark.parametrize("anyio_backend", VIRTUAL)
+async def test_a_source_that_waits_on_its_way_out_is_closed_in_time(anyio_backend: Any) -> None:
+    has_ended = False
+
+    async def source() -> Any:
+        nonlocal has_ended
+        try:
+            yield text("a")
+            await anyio.sleep_forever()
+        finally:
+            try:
+                await anyio.sleep(60)
+            finally:
+                has_ended = True
+
+    stream = ChatRelayStream(source(), keep_alive=5.0)
+    assert [await anext(stream), await anext(stream)] == [text("a"), KEEP_ALIVE]
+    began = anyio.current_time()
+    await stream.aclose()
+    assert anyio.current_time() - began <= 1.0
+    assert has_ended
+
+
 def test_what_was_never_read_and_what_has_ended_is_not_read_on() -> None:
     chunks = iter([text("a"), DONE, b"more"])
     with ChatRelayStream(chunks, on_disconnect="drain"):

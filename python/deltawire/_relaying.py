@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from deltawire._native import _RelayReader
     from deltawire._readers import Chunk
 
+# How long a cancelled read may take to end before it is cancelled again, in seconds.
+_CANCEL_SECONDS = 0.1
+
+
 class Patient:
     """The chunks of an async source, with an empty one for each time that it was silent for so long.
 
@@ -70,8 +74,10 @@ class Patient:
         """Cancel the read that is under way: the end of the source for who waits for it."""
         if self._errand is not None:
             errand, self._errand = self._errand, None
-            errand.cancel()
-            await errand.wait()
+            while not errand.is_done:
+                # On asyncio once is not enough, where a source waits for something else on its way out.
+                errand.cancel()
+                await errand.wait(_CANCEL_SECONDS)
 
 
 class Ending:
