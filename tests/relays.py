@@ -30,6 +30,12 @@ async def collect(stream: ChatRelayStream) -> bytes:
     return b"".join([data async for data in stream])
 
 
+def refuse(event: Any) -> None:
+    """Raise, for what is not to be sent."""
+    if "bad" in event.data:
+        raise LookupError
+
+
 def assert_told(sent: bytes, before: bytes) -> None:
     assert sent.startswith(before + b'data: {"error":')
     assert sent.endswith(b'"code":"incomplete_stream"}}\n\n' + DONE)

@@ -7,9 +7,11 @@ from typing import Any
 
 import pytest
 from chat_streams import DONE, STOP, chunk, event, text
-from relays import BODY, send
+from fakes import BLOCK, agenerate
+from relays import BODY, assert_told, collect, refuse, send
+from virtual_time import VIRTUAL
 
-from deltawire import ChatAccumulator, StreamEnd
+from deltawire import ChatAccumulator, ChatRelayStream, StreamEnd
 
 
 def errors(sent: bytes) -> list[dict[str, Any]]:
@@ -91,3 +93,14 @@ def test_a_stream_that_is_not_observed_to_its_sentinel_is_not_taken_for_whole() 
 def test_an_event_that_was_too_large_and_cut_is_ended_before_the_error() -> None:
     sent = send(chunk({"content": "x" * 200})[:-10], append_error=True, max_event_size=50)
     assert b'\n\ndata: {"error"' in sent
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("anyio_backend", VIRTUAL)
+async def test_the_client_is_told_of_a_deadline_though_edit_raises(anyio_backend: Any) -> None:
+    source = agenerate([text("a"), b'data: {"bad": 1}', BLOCK])
+    async with ChatRelayStream(source, edit=refuse, append_error=True, idle_timeout=5.0) as stream:
+        assert await anext(stream) == text("a")
+        with pytest.raises(LookupError):
+            await anext(stream)
+        assert_told(await collect(stream), b"")

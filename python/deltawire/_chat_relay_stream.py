@@ -268,18 +268,19 @@ class ChatRelayStream(Observed, BaseStream[bytes]):
         return super()._open(side)
 
     async def _afill(self, until: Callable[[], bool] | None = None) -> Iterator[bytes]:
-        if self._timeout is not None:
-            if length_hint(self._pending):
-                return self._pending
-            raise StopAsyncIteration
-        try:
-            return await super()._afill(until)
-        except StreamTimeout as error:
-            if not self._appends:
-                raise
-            self._timeout = error.with_traceback(None)
-        self._pending = iter(self._parser.close())
-        return await self._afill(until)
+        if self._timeout is None:
+            try:
+                return await super()._afill(until)
+            except StreamTimeout as error:
+                if not self._appends:
+                    raise
+                self._timeout = error.with_traceback(None)
+        if not length_hint(self._pending):
+            # Again, where `edit` raised and something is left to be told.
+            self._pending = iter(self._parser.close())
+        if length_hint(self._pending):
+            return self._pending
+        raise StopAsyncIteration
 
     async def _drain(self, opened: Opened[AsyncIterator[Chunk]]) -> None:
         # What is cancelled here may be finished by that.
