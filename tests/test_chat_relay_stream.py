@@ -9,7 +9,7 @@ import httpx
 import pytest
 from chat_streams import DONE, STOP, chunk, pieces, text
 from fakes import BLOCK, Receiver, agenerate, generate
-from relays import BILLED, KEEP_ALIVE, USAGE_CHUNK, assert_told, collect
+from relays import BILLED, KEEP_ALIVE, USAGE_CHUNK, assert_told, collect, refuse
 from virtual_time import VIRTUAL
 
 from deltawire import ChatRelayStream, StreamEnd, StreamTimeout
@@ -74,14 +74,38 @@ def test_iteration_ends_with_the_sentinel_and_all_that_belongs_to_it() -> None:
 
 
 def test_what_edit_raises_is_raised_and_the_iteration_may_go_on() -> None:
-    def edit(event: Any) -> None:
-        if event.data == "bad":
-            raise LookupError
-
-    stream = ChatRelayStream([b"data: a\n\ndata: bad\n\n", b"data: b\n\n"], edit=edit)
+    stream = ChatRelayStream([b"data: a\n\ndata: bad\n\n", b"data: b\n\n"], edit=refuse)
     with pytest.raises(LookupError):
         next(stream)
     assert b"".join(stream) == b"data: a\n\ndata: b\n\n"
+
+    # Also what is shown at the end.
+    stream = ChatRelayStream([text("a") + DONE + b'data: {"bad": 1}'], edit=refuse)
+    with pytest.raises(LookupError):
+        next(stream)
+    assert b"".join(stream) == text("a") + DONE
+
+
+def test_what_is_called_meanwhile_takes_no_bytes_when_it_raises() -> None:
+    calls = 0
+
+    def call(*_: Any) -> float:
+        nonlocal calls
+        calls += 1
+        if calls == 3:
+            raise LookupError
+        return float(calls)
+
+    chunks = [text("a"), text("b"), text("c"), DONE]
+    for name in ("clock", "on_gap"):
+        calls = 0
+        stream = ChatRelayStream(chunks, clock=call) if name == "clock" else ChatRelayStream(chunks)
+        if name == "on_gap":
+            stream.timings.on_gap = call
+        sent: list[bytes] = []
+        with pytest.raises(LookupError):
+            sent.extend(stream)
+        assert b"".join([*sent, *stream]) == b"".join(chunks)
 
 
 # Sources that fail.

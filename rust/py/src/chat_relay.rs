@@ -211,6 +211,12 @@ impl ChatRelay {
 }
 
 impl ChatRelay {
+    /// Takes back what was returned, and could not be sent on yet: it is returned first next time.
+    pub fn owe(slf: &Bound<'_, Self>, sent: &[u8]) -> PyResult<()> {
+        borrow::exclusively(slf)?.owed.splice(..0, sent.iter().copied());
+        Ok(())
+    }
+
     fn reader(&self) -> &ChatReader {
         self.core.reader()
     }

@@ -120,28 +120,9 @@ impl RelayReader {
             return Ok(Fed { found, is_done: this.is_over() });
         }
         let data = borrow::chunk(data)?;
-        let now = this.clock.now(py)?;
-        let relay = this.relay.bind(py);
-        let before = relay.try_borrow()?.events();
-        if relay.try_borrow()?.bytes() == 0 && !data.as_bytes().is_empty() {
-            this.timings.try_borrow_mut(py)?.begin(now);
-        }
-        let mut found = ChatRelay::feed(relay, &data)?;
-        let (is_event, has_content, has_tool_calls, is_done) = {
-            let relay = relay.try_borrow()?;
-            (relay.events() > before, relay.has_content(), relay.has_tool_calls(), relay.done())
-        };
-        if is_event {
-            StreamTimings::note(this.timings.bind(py), now, has_content, has_tool_calls)?;
-        }
-        // Of a line end of CR and LF both belong to the stream.
-        if is_done && !data.as_bytes().ends_with(b"\r") {
-            this.is_over.store(true, Relaxed);
-            let last = ChatRelay::close(relay)?;
-            if !last.as_bytes().is_empty() {
-                found = PyBytes::new(py, &[found.as_bytes(), last.as_bytes()].concat());
-            }
-        }
+        // Once it is over, there is at most what an exception has kept back.
+        let found =
+            if this.is_over() { ChatRelay::close(this.relay.bind(py))? } else { this.pass_on(py, &data)? };
         let sent = this.sent().send(found.as_bytes());
         let found = match sent {
             now if now.is_empty() => Found::Nothing,
@@ -149,6 +130,55 @@ impl RelayReader {
             now => Found::One(PyBytes::new(py, &now).into_any()),
         };
         Ok(Fed { found, is_done: this.is_over() })
+    }
+
+    /// Relays a chunk. What raises behind that takes nothing of what is to be sent on.
+    fn pass_on<'py>(&self, py: Python<'py>, data: &Bound<'py, PyBytes>) -> PyResult<Bound<'py, PyBytes>> {
+        let relay = self.relay.bind(py);
+        let now = self.clock.now(py);
+        let (bytes, events) = {
+            let relay = relay.try_borrow()?;
+            (relay.bytes(), relay.events())
+        };
+        if let Ok(now) = now
+            && bytes == 0
+            && !data.as_bytes().is_empty()
+        {
+            self.timings.try_borrow_mut(py)?.begin(now);
+        }
+        // Of a line end of CR and LF both belong to the stream.
+        let may_end = !data.as_bytes().ends_with(b"\r");
+        let found = ChatRelay::feed(relay, data)?;
+        let noted = now.and_then(|now| self.note(py, now, events));
+        let last = noted.and_then(|is_done| {
+            if !is_done || !may_end {
+                return Ok(None);
+            }
+            self.is_over.store(true, Relaxed);
+            ChatRelay::close(relay).map(Some)
+        });
+        match last {
+            Ok(Some(last)) if !last.as_bytes().is_empty() => {
+                Ok(PyBytes::new(py, &[found.as_bytes(), last.as_bytes()].concat()))
+            }
+            Ok(_) => Ok(found),
+            Err(error) => {
+                ChatRelay::owe(relay, found.as_bytes())?;
+                Err(error)
+            }
+        }
+    }
+
+    /// Notes what came, of how many events before; and tells whether the sentinel has.
+    fn note(&self, py: Python<'_>, now: f64, events: u64) -> PyResult<bool> {
+        let (is_event, has_content, has_tool_calls, is_done) = {
+            let relay = self.relay.try_borrow(py)?;
+            (relay.events() > events, relay.has_content(), relay.has_tool_calls(), relay.done())
+        };
+        if is_event {
+            StreamTimings::note(self.timings.bind(py), now, has_content, has_tool_calls)?;
+        }
+        Ok(is_done)
     }
 
     fn sent(&self) -> MutexGuard<'_, Sent> {
