@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from typing import TYPE_CHECKING
 
 import anyio
@@ -109,3 +111,19 @@ async def test_all_who_wait_are_told() -> None:
                 await errand.wait()
             await errand.wait()
     assert errand.result() == b"chunk"
+
+
+async def test_a_read_that_was_cancelled_lets_go_of_its_source() -> None:
+    source = Slow(LATE * 2)
+    kept = weakref.ref(source)
+    errand = send(source)
+    await errand.wait(SOON)
+    errand.cancel()
+    await errand.wait(LATE)
+    await anyio.wait_all_tasks_blocked()
+    gc.disable()
+    try:
+        del source, errand
+        assert kept() is None
+    finally:
+        gc.enable()

@@ -96,13 +96,14 @@ class _Task(_Read[_T]):
         # Who reads, and who closes the stream meanwhile.
         self._waiters: list[asyncio.Future[None]] = []
         self._loop = asyncio.get_running_loop()
-        self._task = self._loop.create_task(self._run(chunks))
-        _tasks.add(self._task)
-        self._task.add_done_callback(self._forget)
+        task = self._loop.create_task(self._run(chunks))
+        self._task: asyncio.Task[None] | None = task
+        _tasks.add(task)
+        task.add_done_callback(self._forget)
 
     @property
     def is_done(self) -> bool:
-        return self._is_read or self._task.done()
+        return self._is_read
 
     async def wait(self, seconds: float | None = None) -> None:
         if self.is_done:
@@ -119,7 +120,8 @@ class _Task(_Read[_T]):
 
     def cancel(self) -> None:
         self._is_cancelled = True
-        self._task.cancel()
+        if self._task is not None:
+            self._task.cancel()
 
     async def _run(self, chunks: AsyncIterator[_T]) -> None:
         try:
@@ -130,6 +132,9 @@ class _Task(_Read[_T]):
 
     def _forget(self, task: asyncio.Task[None]) -> None:
         _tasks.discard(task)
+        # What cancelled it holds its frame, which holds this, and the source.
+        self._task = None
+        self._is_read = True
         _wake(self._waiters)  # one that was cancelled before it began has not
 
 
