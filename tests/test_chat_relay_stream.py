@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -362,6 +363,20 @@ async def test_reading_on_ends_with_the_source_and_survives_its_failure() -> Non
         with ChatRelayStream(generate([text("a"), STOP, *last]), on_disconnect="drain") as stream:
             next(stream)
         assert stream.end is (None if last else StreamEnd.FINISHED)
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_the_source_is_closed_though_reading_on_is_cancelled(anyio_backend: Any) -> None:
+    source = Receiver(text("a"), BLOCK)
+    stream = ChatRelayStream(source, on_disconnect="drain", keep_alive=60.0)
+    await anext(stream)
+    closing = asyncio.create_task(stream.aclose())
+    await anyio.wait_all_tasks_blocked()
+    closing.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await closing
+    assert source.closed == 1
 
 
 @pytest.mark.anyio

@@ -192,18 +192,22 @@ class ChatRelayStream(Observed, BaseStream[bytes]):
 
     def close(self) -> None:
         """Close the source, with `on_disconnect="drain"` after reading on. As for all streams otherwise."""
-        if self._reads_on(_SYNC):
-            self._drain_bill()
-        super().close()
+        try:
+            if self._reads_on(_SYNC):
+                self._drain_bill()
+        finally:
+            super().close()
 
     async def aclose(self) -> None:
         """Close the source, in at most a second, cancelled or not; with `"drain"` after reading on.
 
         As for all streams otherwise.
         """
-        if self._reads_on(_ASYNC):
-            await self._adrain_bill()
-        await super().aclose()
+        try:
+            if self._reads_on(_ASYNC):
+                await self._adrain_bill()
+        finally:
+            await super().aclose()
 
     def _reads_on(self, side: _Side) -> bool:
         # Who holds the turn is reading: there is a task that waits, or a deadline that closes the stream.
