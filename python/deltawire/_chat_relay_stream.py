@@ -10,7 +10,6 @@ from __future__ import annotations
 import time
 from contextlib import suppress
 from dataclasses import replace
-from math import inf
 from operator import length_hint
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -232,8 +231,6 @@ class ChatRelayStream(Observed, BaseStream[bytes]):
     async def _adrain_bill(self) -> None:
         size = 0
         opened = self._open(_ASYNC)
-        if self._patient is not None:
-            self._patient.until = inf  # the deadlines were for who has gone away
         with suppress(Exception), CancelScope(shield=True), move_on_after(self._drain_seconds):
             try:
                 while size < self._drain_bytes and not self.done:
