@@ -15,6 +15,7 @@ use crate::class::CHUNK;
 use crate::completion::{ChatCompletion, Ids};
 use crate::errors;
 use crate::feeding::Found;
+use crate::json_parser::orjson_dumps;
 use crate::object;
 use crate::observed;
 
@@ -83,7 +84,7 @@ impl ChatAccumulator {
         let json = if let Some(json) = object::chunk_json(chunk)? {
             PyBytes::new(py, json)
         } else if chunk.is_instance_of::<PyDict>() {
-            py.import("orjson")?.getattr("dumps")?.call1((chunk,))?.cast_into::<PyBytes>()?
+            orjson_dumps(py)?.call1((chunk,))?.cast_into::<PyBytes>()?
         } else {
             return Err(PyTypeError::new_err(format!(
                 "add takes a ChatCompletionChunk or a dict, not {}",

@@ -14,6 +14,7 @@ use crate::borrow;
 use crate::completion::{ChatCompletion, Ids};
 use crate::errors;
 use crate::event::ServerSentEvent;
+use crate::json_parser::orjson_dumps;
 use crate::observed;
 use crate::text::text;
 
@@ -289,7 +290,7 @@ fn ends_with_blank_line(bytes: &[u8]) -> bool {
 /// The fields to set, each with its value as JSON.
 fn values(set: &Bound<'_, PyAny>) -> PyResult<Vec<(Box<str>, Box<str>)>> {
     let set = set.cast::<PyDict>().map_err(|_| PyTypeError::new_err("set is a dict of fields and values"))?;
-    let dumps = set.py().import("orjson")?.getattr("dumps")?;
+    let dumps = orjson_dumps(set.py())?;
     set.iter()
         .map(|(name, value)| {
             let json = dumps.call1((value,))?.cast_into::<PyBytes>()?;

@@ -6,6 +6,8 @@
 //! values are named and have to be what they were. So a decision is kept by the number of the template, and the
 //! event is neither read a second time nor compared. For events that the observer does not read so, see `alike`.
 
+use std::ops::Range;
+
 use super::alike::Fit;
 use super::lines::{Splice, data_start};
 use crate::json::{Alike, MAX_TEMPLATES};
@@ -50,17 +52,13 @@ impl Decision {
         }
     }
 
-    /// Writes the block of an event, with its splices.
-    pub fn write(&self, alike: &Alike<'_>, block: &[u8], out: &mut Vec<u8>) {
+    /// Tells what is to be replaced in the block of an event, and by what: one span after the other.
+    pub fn splice(&self, alike: &Alike<'_>, block: &[u8], mut replace: impl FnMut(Range<usize>, &[u8])) {
         let start = data_start(block);
         let place = |place: usize| start + alike.moved(place);
-        let mut at = 0;
         for splice in self.splices.as_deref().unwrap_or_default() {
-            out.extend_from_slice(&block[at..place(splice.start)]);
-            out.extend_from_slice(&splice.with);
-            at = place(splice.end);
+            replace(place(splice.start)..place(splice.end), &splice.with);
         }
-        out.extend_from_slice(&block[at..]);
     }
 }
 

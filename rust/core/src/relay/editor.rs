@@ -9,9 +9,11 @@
 
 use super::alike::Fit;
 use super::blocks::{Block, Blocks, Kind};
+use super::decisions::Decision;
 use super::events::{Events, Outcome, Show};
 use super::rules::Rules;
 use super::{Observer, ending};
+use crate::json::Alike;
 use crate::stream::{Lone, StreamEnd};
 
 /// Up to this size memory for writing is kept beside that for the last chunk.
@@ -78,45 +80,16 @@ impl Editor {
         }
         self.out.clear();
         let mut chunk = Chunk { bytes: chunk, observed: 0, run: 0, end: 0 };
-        let mut blocks = std::mem::replace(&mut self.blocks, Blocks::new(0));
         let mut rest = chunk.bytes;
-        loop {
-            if blocks.is_between() && self.events.may_compare(observer) && !rest.is_empty() {
-                chunk.observe(chunk.end, observer);
-                self.take_alike(&mut rest, &mut chunk, observer);
-                let before = rest;
-                if let Some(lone) = observer.next_lone(&mut rest) {
-                    let block = &before[..before.len() - rest.len()];
-                    chunk.observed += block.len();
-                    if block.len() <= self.limit {
-                        chunk.end = chunk.observed;
-                        self.take_lone(&lone, block, &mut chunk, observer, show);
-                        continue;
-                    }
-                    rest = before;
-                }
-            }
-            if blocks.is_between()
-                && self.events.may_compare(observer)
-                && let Some((len, fit)) = self.events.templates.fit(rest, self.limit)
-                && self.may_take(len, &mut chunk, observer)
-            {
-                let (block, behind) = rest.split_at(len);
-                rest = behind;
-                chunk.end += len;
-                chunk.put(block, fit, &mut self.out, |out| self.events.templates.write(block, out));
-                self.note(fit, 1);
-                continue;
-            }
-            let before = rest.len();
-            let block = blocks.next(&mut rest);
-            chunk.end += before - rest.len();
-            let Some(block) = block else { break };
-            self.take(block, &mut chunk, observer, show);
+        if self.blocks.is_between() && self.events.may_compare(observer) {
+            // Often that is all.
+            self.take_alike(&mut rest, &mut chunk, observer);
+        }
+        if !rest.is_empty() {
+            self.take_blocks(rest, &mut chunk, observer, show);
         }
         // What has come of a block that has not ended stays behind.
-        let ended = chunk.bytes.len().saturating_sub(blocks.pending()).max(chunk.run);
-        self.blocks = blocks;
+        let ended = chunk.bytes.len().saturating_sub(self.blocks.pending()).max(chunk.run);
         observer.feed(&chunk.bytes[chunk.observed..]);
         if chunk.run == 0 && ended == chunk.bytes.len() && self.out.is_empty() {
             return None;
@@ -157,6 +130,57 @@ impl Editor {
         &self.out
     }
 
+    /// Takes the rest of a chunk, block by block.
+    fn take_blocks(
+        &mut self,
+        mut rest: &[u8],
+        chunk: &mut Chunk<'_>,
+        observer: &mut Observer,
+        show: &mut Show<'_>,
+    ) {
+        let mut blocks = std::mem::replace(&mut self.blocks, Blocks::new(0));
+        loop {
+            if blocks.is_between() && self.events.may_compare(observer) && !rest.is_empty() {
+                chunk.observe(chunk.end, observer);
+                self.take_alike(&mut rest, chunk, observer);
+                let before = rest;
+                if let Some(lone) = observer.next_lone(&mut rest) {
+                    let block = &before[..before.len() - rest.len()];
+                    chunk.observed += block.len();
+                    if block.len() <= self.limit {
+                        chunk.end = chunk.observed;
+                        self.take_lone(&lone, block, chunk, observer, show);
+                        continue;
+                    }
+                    rest = before;
+                }
+            }
+            if blocks.is_between()
+                && self.events.may_compare(observer)
+                && let Some((len, fit)) = self.events.templates.fit(rest, self.limit)
+                && self.may_take(len, chunk, observer)
+            {
+                let (block, behind) = rest.split_at(len);
+                rest = behind;
+                chunk.end += len;
+                if fit != Fit::Keep {
+                    chunk.cut(block.len(), &mut self.out);
+                }
+                if fit == Fit::Splice {
+                    self.events.templates.write(block, &mut self.out);
+                }
+                self.note(fit, 1);
+                continue;
+            }
+            let before = rest.len();
+            let block = blocks.next(&mut rest);
+            chunk.end += before - rest.len();
+            let Some(block) = block else { break };
+            self.take(block, chunk, observer, show);
+        }
+        self.blocks = blocks;
+    }
+
     /// Takes events off `rest` as long as they are lone chunks of the template of the last one, for which something was
     /// decided whatever is in them.
     fn take_alike(&mut self, rest: &mut &[u8], chunk: &mut Chunk<'_>, observer: &mut Observer) {
@@ -168,7 +192,7 @@ impl Editor {
         observer.take_alike(rest, *limit, |alike, block| {
             chunk.end += block.len();
             chunk.observed = chunk.end;
-            chunk.put(block, fit, out, |out| decision.write(alike, block, out));
+            chunk.edit(block, fit, alike, decision, out);
             count += 1;
         });
         if count > 0 {
@@ -189,7 +213,7 @@ impl Editor {
             && let Some(decision) = self.events.decisions.of(alike.fit().template)
             && let Some(fit) = decision.of(&alike)
         {
-            chunk.put(block, fit, &mut self.out, |out| decision.write(&alike, block, out));
+            chunk.edit(block, fit, &alike, decision, &mut self.out);
             self.note(fit, 1);
             return;
         }
@@ -308,26 +332,41 @@ impl Chunk<'_> {
         self.observed = end;
     }
 
-    /// Writes the block at hand, which is like an earlier one; `write` writes it with its splices.
-    fn put(&mut self, block: &[u8], fit: Fit, out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
-        if fit == Fit::Keep {
-            return;
+    /// Edits the block at hand as was decided. Of a block with splices the rest stays as it is.
+    fn edit(&mut self, block: &[u8], fit: Fit, alike: &Alike<'_>, decision: &Decision, out: &mut Vec<u8>) {
+        match fit {
+            Fit::Keep => {}
+            Fit::Drop => self.cut(block.len(), out),
+            Fit::Splice => {
+                let start = self.end - block.len();
+                self.reserve(out);
+                decision.splice(alike, block, |span, with| {
+                    out.extend_from_slice(&self.bytes[self.run..start + span.start]);
+                    out.extend_from_slice(with);
+                    self.run = start + span.end;
+                });
+            }
         }
-        self.flush(block.len(), out);
+    }
+
+    /// Takes the block at hand, which has so many bytes in the chunk, out of the run.
+    fn cut(&mut self, len: usize, out: &mut Vec<u8>) {
+        self.flush(len, out);
         self.run = self.end;
-        if fit == Fit::Splice {
-            write(out);
-        }
     }
 
     /// Copies the run up to the block at hand, which has so many bytes in the chunk, and lets it begin there.
     fn flush(&mut self, len: usize, out: &mut Vec<u8>) {
         let start = self.end - len;
+        self.reserve(out);
+        out.extend_from_slice(&self.bytes[self.run..start]);
+        self.run = start;
+    }
+
+    fn reserve(&self, out: &mut Vec<u8>) {
         if out.capacity() == 0 {
             // What is changed makes it a little longer or shorter.
             out.reserve(self.bytes.len() + self.bytes.len() / 8);
         }
-        out.extend_from_slice(&self.bytes[self.run..start]);
-        self.run = start;
     }
 }
