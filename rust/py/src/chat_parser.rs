@@ -118,7 +118,9 @@ impl ChatParser {
 /// A core object that takes a chunk of the stream apart step by step.
 pub trait Steps {
     fn begin(&mut self, chunk: &[u8]);
-    fn next_lone<'c>(&mut self, rest: &mut &'c [u8]) -> Result<Option<Lone<'c>>, LimitExceeded>;
+    fn take_lone<'c>(&mut self, rest: &mut &'c [u8]) -> Option<Lone<'c>>;
+    /// To be called with what was taken.
+    fn add_lone(&mut self, lone: &Lone<'_>) -> Result<(), LimitExceeded>;
     fn next_step<'p, 'c: 'p>(&'p mut self, rest: &mut &'c [u8]) -> Result<Option<Step<'p>>, LimitExceeded>;
     /// Where the chunks come from.
     fn chunks(&self) -> &ChunkParser;
@@ -132,8 +134,13 @@ impl Steps for ChunkParser {
     }
 
     #[inline]
-    fn next_lone<'c>(&mut self, rest: &mut &'c [u8]) -> Result<Option<Lone<'c>>, LimitExceeded> {
-        Ok(self.next_lone(rest))
+    fn take_lone<'c>(&mut self, rest: &mut &'c [u8]) -> Option<Lone<'c>> {
+        self.next_lone(rest)
+    }
+
+    #[inline]
+    fn add_lone(&mut self, _: &Lone<'_>) -> Result<(), LimitExceeded> {
+        Ok(())
     }
 
     fn next_step<'p, 'c: 'p>(&'p mut self, rest: &mut &'c [u8]) -> Result<Option<Step<'p>>, LimitExceeded> {
@@ -156,8 +163,13 @@ impl Steps for ChatReader {
     }
 
     #[inline]
-    fn next_lone<'c>(&mut self, rest: &mut &'c [u8]) -> Result<Option<Lone<'c>>, LimitExceeded> {
-        self.next_lone(rest)
+    fn take_lone<'c>(&mut self, rest: &mut &'c [u8]) -> Option<Lone<'c>> {
+        self.take_lone(rest)
+    }
+
+    #[inline]
+    fn add_lone(&mut self, lone: &Lone<'_>) -> Result<(), LimitExceeded> {
+        self.add_lone(lone)
     }
 
     fn next_step<'p, 'c: 'p>(&'p mut self, rest: &mut &'c [u8]) -> Result<Option<Step<'p>>, LimitExceeded> {
@@ -259,7 +271,8 @@ impl Reading {
         }
         let mut rest = &bytes[start..];
         loop {
-            while let Some(lone) = core.next_lone(&mut rest)? {
+            while let Some(lone) = core.take_lone(&mut rest) {
+                core.add_lone(&lone)?;
                 if wanted {
                     let object = self.object(chunk, core, &lone)?;
                     self.found.push(object);

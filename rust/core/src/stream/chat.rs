@@ -112,18 +112,31 @@ impl ChatReader {
     /// As for [`feed`](Self::feed).
     #[inline]
     pub fn next_lone<'c>(&mut self, rest: &mut &'c [u8]) -> Result<Option<Lone<'c>>, LimitExceeded> {
-        if self.exceeded.is_some() {
-            return Ok(None);
-        }
-        let Some(lone) = self.chunks.next_lone(rest) else { return Ok(None) };
-        let planned = self.chunks.alike(&lone).and_then(|alike| self.accumulator.add_alike(&alike));
+        let Some(lone) = self.take_lone(rest) else { return Ok(None) };
+        self.add_lone(&lone)?;
+        Ok(Some(lone))
+    }
+
+    /// The first half of [`next_lone`](Self::next_lone): takes the event.
+    #[inline]
+    pub fn take_lone<'c>(&mut self, rest: &mut &'c [u8]) -> Option<Lone<'c>> {
+        if self.exceeded.is_some() { None } else { self.chunks.next_lone(rest) }
+    }
+
+    /// The second half, right behind the first: adds up what was taken.
+    ///
+    /// # Errors
+    ///
+    /// As for [`feed`](Self::feed).
+    #[inline]
+    pub fn add_lone(&mut self, lone: &Lone<'_>) -> Result<(), LimitExceeded> {
+        let planned = self.chunks.alike(lone).and_then(|alike| self.accumulator.add_alike(&alike));
         let added = match planned {
             Some(added) => added,
-            None => add_in_full(&mut self.accumulator, &mut self.chunks, &lone),
+            None => add_in_full(&mut self.accumulator, &mut self.chunks, lone),
         };
         let DataEvent { number, offset, .. } = lone.event;
-        added.map_err(|over| remember(&mut self.exceeded, over, number, offset))?;
-        Ok(Some(lone))
+        added.map_err(|over| remember(&mut self.exceeded, over, number, offset))
     }
 
     /// Takes bytes off `rest` until there is a step to tell, and adds it up. None when `rest` is used up.
