@@ -314,7 +314,8 @@ impl Reading {
         if let Read::Like(fit) = lone.read
             && !self.shapes.knows(fit)
         {
-            let gaps: Vec<_> = core.chunks().alike(lone).into_iter().flat_map(|alike| alike.gaps()).collect();
+            let gaps: Vec<_> =
+                core.chunks().alike(lone).into_iter().flat_map(|alike| alike.changing()).collect();
             if let Some(template) = core.template(fit) {
                 self.shapes.learn(py, fit, Some(&CHUNK), template, &gaps)?;
             }

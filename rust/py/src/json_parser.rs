@@ -181,7 +181,8 @@ impl JSONParser {
                 if let Read::Like(fit) = lone.read
                     && !self.shapes.knows(fit)
                 {
-                    let gaps: Vec<_> = self.core.alike(&lone).into_iter().flat_map(|it| it.gaps()).collect();
+                    let gaps: Vec<_> =
+                        self.core.alike(&lone).into_iter().flat_map(|it| it.changing()).collect();
                     if let Some(template) = self.core.template(fit) {
                         self.shapes.learn(py, fit, None, template, &gaps)?;
                     }

@@ -7,7 +7,7 @@
 //!
 //! A text for which no class is wanted is a dict as a whole.
 
-use deltawire_core::json::{Alike, Fit, Scalar, Value};
+use deltawire_core::json::{Alike, Changing, Fit, Place, Scalar, Value};
 use pyo3::IntoPyObjectExt;
 use pyo3::exceptions::PySystemError;
 use pyo3::prelude::*;
@@ -57,9 +57,9 @@ struct Object {
     class: &'static Class,
     /// The object's node; `NOWHERE` if it was not sent.
     node: usize,
-    /// Where in the template's text it is.
-    start: usize,
-    end: usize,
+    /// Where it is in the text.
+    start: Place,
+    end: Place,
     /// With the fields that are the same each time.
     same: Model,
     /// The others, by their places in the class.
@@ -94,7 +94,7 @@ impl Shapes {
         matches!(self.shapes.get(fit.slot), Some(Some(shape)) if shape.serial == fit.serial)
     }
 
-    /// Finds the shape of a template, from the text that it was made of and the numbers of the nodes in its gaps.
+    /// Finds the shape of a template, from the text that it was made of and its gaps.
     /// Without a class, it is that of a dict. Where it was known, but with fewer gaps, these are added.
     pub fn learn(
         &mut self,
@@ -102,7 +102,7 @@ impl Shapes {
         fit: Fit,
         class: Option<&'static Class>,
         template: Value<'_>,
-        gaps: &[usize],
+        gaps: &[Changing],
     ) -> PyResult<()> {
         if self.widen(py, fit, template, gaps)? {
             return Ok(());
@@ -122,7 +122,7 @@ impl Shapes {
     }
 
     /// Follows a template that has more gaps than when its shape was found. False if it is not known at all.
-    fn widen(&mut self, py: Python<'_>, fit: Fit, template: Value<'_>, gaps: &[usize]) -> PyResult<bool> {
+    fn widen(&mut self, py: Python<'_>, fit: Fit, template: Value<'_>, gaps: &[Changing]) -> PyResult<bool> {
         let Some(Some(shape)) = self.shapes.get_mut(fit.slot) else { return Ok(false) };
         let widened = shape.template == fit.template && shape.step.widen(py, template, gaps)?;
         if widened {
@@ -178,7 +178,7 @@ impl Step {
     }
 
     /// Makes what has become a gap one. False if what was a gap is none any more.
-    fn widen(&mut self, py: Python<'_>, template: Value<'_>, gaps: &[usize]) -> PyResult<bool> {
+    fn widen(&mut self, py: Python<'_>, template: Value<'_>, gaps: &[Changing]) -> PyResult<bool> {
         let widen_all = |steps: &mut [Self]| {
             steps.iter_mut().try_fold(true, |all, step| Ok(step.widen(py, template, gaps)? && all))
         };
@@ -209,7 +209,7 @@ impl Members {
         Ok(copy)
     }
 
-    fn widen(&mut self, py: Python<'_>, template: Value<'_>, gaps: &[usize]) -> PyResult<bool> {
+    fn widen(&mut self, py: Python<'_>, template: Value<'_>, gaps: &[Changing]) -> PyResult<bool> {
         let mut all = true;
         for (_, step) in &mut self.fresh {
             all &= step.widen(py, template, gaps)?;
@@ -234,7 +234,7 @@ impl Members {
 impl Object {
     #[inline]
     fn make<'py>(&self, text: &Filled<'_, 'py>) -> PyResult<Bound<'py, PyAny>> {
-        let (start, end) = (text.alike.moved(self.start), text.alike.moved(self.end));
+        let (start, end) = (text.alike.at(self.start), text.alike.at(self.end));
         let mut record = NewRecord::like(&self.same, &text.json.origin(start, end))?;
         for (field, step) in &self.fresh {
             record.set(*field, step.make(text)?);
@@ -243,7 +243,11 @@ impl Object {
         Ok(record.finish(extras))
     }
 
-    fn widen(&mut self, py: Python<'_>, template: Value<'_>, gaps: &[usize]) -> PyResult<bool> {
+    fn widen(&mut self, py: Python<'_>, template: Value<'_>, gaps: &[Changing]) -> PyResult<bool> {
+        if let Some(object) = value(template, self.node) {
+            self.start = Place::new(object.start(), gaps);
+            self.end = Place::new(object.end(), gaps);
+        }
         let mut all = true;
         for (_, step) in &mut self.fresh {
             all &= step.widen(py, template, gaps)?;
@@ -267,18 +271,22 @@ impl Object {
 fn members_in_gaps<'d>(
     template: Value<'d>,
     node: usize,
-    gaps: &[usize],
+    gaps: &[Changing],
 ) -> impl Iterator<Item = (&'d str, usize, usize)> {
-    let object = template.descendants().find(move |value| value.node_number() == node);
-    object.into_iter().flat_map(Value::members).filter_map(|(name, value)| {
+    value(template, node).into_iter().flat_map(Value::members).filter_map(|(name, value)| {
         let node = value.node_number();
         Some((name, place_of(node, gaps)?, node))
     })
 }
 
+/// The value of a node.
+fn value(template: Value<'_>, node: usize) -> Option<Value<'_>> {
+    template.descendants().find(|value| value.node_number() == node)
+}
+
 /// The place of a node among those in gaps.
-fn place_of(node: usize, gaps: &[usize]) -> Option<usize> {
-    gaps.iter().position(|&gap| gap == node)
+fn place_of(node: usize, gaps: &[Changing]) -> Option<usize> {
+    gaps.iter().position(|gap| gap.node == node)
 }
 
 /// An object whose fields are being gathered.
@@ -294,8 +302,8 @@ struct NewObject<'py> {
 /// Makes the steps.
 struct Steps<'a, 'py> {
     py: Python<'py>,
-    /// The values that are in gaps, as numbers of nodes.
-    gaps: &'a [usize],
+    /// The values that change.
+    gaps: &'a [Changing],
     strings: &'a mut Strings,
 }
 
@@ -361,6 +369,7 @@ impl<'py> Maker<'py> for Steps<'_, 'py> {
 
     fn finish(&mut self, object: NewObject<'py>, extras: Option<Members>) -> Step {
         let NewObject { class, node, start, end, same, fresh } = object;
+        let (start, end) = (Place::new(start, self.gaps), Place::new(end, self.gaps));
         let (same, extras) = (same.into_model(), extras.map(Box::new));
         Step::Object(Box::new(Object { class, node, start, end, same, fresh, extras }))
     }

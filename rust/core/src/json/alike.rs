@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use super::document::position;
 use super::reader::Fit;
 use super::scan;
 use super::template::{Filled, Gap, MAX_GAPS, Template};
@@ -13,6 +14,33 @@ pub enum Scalar<'a> {
     String(Cow<'a, [u8]>),
     /// A number, as it was sent.
     Number(&'a str),
+}
+
+/// A value of a template that changes.
+#[derive(Clone, Copy, Debug)]
+pub struct Changing {
+    /// The number of its node.
+    pub node: usize,
+    /// Where it ends in the template's text; a string in front of its closing quote.
+    end: u32,
+}
+
+/// A place of a template's text that is in no gap, for finding it in each text that fits: by how far it is behind the
+/// gap in front of it.
+#[derive(Clone, Copy, Debug)]
+pub struct Place {
+    gap: Option<u8>,
+    behind: u32,
+}
+
+impl Place {
+    /// A place of a template with these gaps.
+    #[must_use]
+    pub fn new(at: usize, gaps: &[Changing]) -> Self {
+        let at = position(at);
+        let before = gaps.iter().zip(0..).take_while(|(gap, _)| gap.end <= at).last();
+        before.map_or(Self { gap: None, behind: at }, |(gap, n)| Self { gap: Some(n), behind: at - gap.end })
+    }
 }
 
 /// A text that fits a template, by what it has in the gaps.
@@ -41,6 +69,11 @@ impl<'a> Alike<'a> {
     #[must_use]
     pub fn gaps(&self) -> impl ExactSizeIterator<Item = usize> + use<'a> {
         self.template.gaps.iter().map(|gap| gap.node as usize)
+    }
+
+    /// The values that change, in order.
+    pub fn changing(&self) -> impl Iterator<Item = Changing> + use<'a> {
+        self.template.gaps.iter().map(|gap| Changing { node: gap.node as usize, end: gap.end })
     }
 
     /// Whether a value changes and no other one does.
@@ -98,6 +131,14 @@ impl<'a> Alike<'a> {
         let bytes = &self.text[self.moved(start)..self.moved(end)];
         // It is UTF-8, which is found out at a fraction of the cost of looking for what is not.
         std::str::from_utf8(bytes).map_or_else(|_| String::from_utf8_lossy(bytes), Cow::Borrowed)
+    }
+
+    /// Where a place of the template is in this text.
+    #[inline]
+    #[must_use]
+    pub fn at(&self, place: Place) -> usize {
+        let gap = place.gap.map_or(0, |gap| self.filled[usize::from(gap)].end);
+        (gap + place.behind) as usize
     }
 
     /// Where a place of the template's text, which is in no gap, is in this text.

@@ -11,7 +11,7 @@ pub(crate) mod scan;
 mod template;
 mod value;
 
-pub use alike::{Alike, Scalar};
+pub use alike::{Alike, Changing, Place, Scalar};
 pub use complete::Completeness;
 pub use document::{Document, Invalid};
 pub use reader::{Fit, MAX_TEMPLATES, Read, Reader, Shared};
