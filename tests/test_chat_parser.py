@@ -10,6 +10,7 @@ import itertools
 import json
 import sys
 import time
+import tracemalloc
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -280,32 +281,59 @@ def test_an_argument_out_of_range_is_a_value_error(wrong: dict[str, Any]) -> Non
         ChatParser("strict")  # type: ignore[call-arg]
 
 
-def test_neither_parser_nor_chunks_keep_the_network_chunk_alive() -> None:
+def test_neither_parser_nor_chunks_keep_a_large_network_chunk_alive() -> None:
     parser = ChatParser()
-    fed = bytes(bytearray(text("a", "b" * 5000) + b"data: "))
+    fed = bytes(bytearray(text("a", *["b" * 3000] * 3) + b"data: "))
     before = sys.getrefcount(fed)
     made = parser.feed(fed)
-    assert (len(made), sys.getrefcount(fed)) == (2, before)
+    assert (len(made), sys.getrefcount(fed)) == (4, before)
     read = [made[0].choices[0].delta, made[1].raw]
     assert (len(read), sys.getrefcount(fed)) == (2, before)
 
 
-def test_a_network_chunk_that_is_one_event_is_kept_by_its_objects_alone() -> None:
+@pytest.mark.parametrize("contents", [["a"], ["a", "b"], ["c" * 100_000]], ids=["one", "two", "large"])
+def test_a_network_chunk_of_little_more_than_an_event_is_kept_by_its_objects_alone(
+    contents: list[str],
+) -> None:
     class Owner(bytes):
         """More may hang on it than its bytes."""
 
     parser = ChatParser()
-    for number in range(3):
-        fed, owned = (kind(bytearray(text(f"a{number}"))) for kind in (bytes, Owner))
+    for _ in range(3):
+        fed, owned = (kind(bytearray(text(*contents))) for kind in (bytes, Owner))
         before = sys.getrefcount(fed), sys.getrefcount(owned)
-        made, other = parser.feed(fed)[0], parser.feed(owned)[0]
-        assert made == other
-        assert made.raw == fed[6:-2]
-        assert made.choices[0].delta.to_json() == other.choices[0].delta.to_json()
+        made, others = parser.feed(fed), parser.feed(owned)
+        assert made == others
+        assert [b"data: %s\n\n" % each.raw for each in made] == [text(content) for content in contents]
+        assert made[0].choices[0].delta.to_json() == others[0].choices[0].delta.to_json()
         assert sys.getrefcount(fed) > before[0]
         assert sys.getrefcount(owned) == before[1]
         del made
         assert sys.getrefcount(fed) == before[0]
+
+
+@pytest.mark.parametrize("size", [1000, 4096, 10_000, 1_000_000])
+def test_each_chunk_is_made_of_its_own_bytes_whatever_stands_beside_it(size: int) -> None:
+    contents = ["ab€"[n % 3] * (7 * n**2 % 9973) for n in range(120)]
+    sent = [text(content) for content in contents]
+    parser = ChatParser()
+    made = [each for piece in cut(b"".join(sent), size) for each in parser.feed(piece)]
+    assert [b"data: %s\n\n" % each.raw for each in made] == sent
+    assert [each.choices[0].delta.to_dict() for each in made] == [{"content": it} for it in contents]
+
+
+def test_a_chunk_that_is_kept_holds_few_bytes_of_its_neighbours() -> None:
+    fed = text(*map(str, range(500)))
+    parser = ChatParser()
+    tracemalloc.start()
+    try:
+        kept = [parser.feed(fed)[250] for _ in range(50)]
+        before, _ = tracemalloc.get_traced_memory()
+        kept += [parser.feed(fed)[250] for _ in range(100)]
+        held = (tracemalloc.get_traced_memory()[0] - before) / 100
+    finally:
+        tracemalloc.stop()
+    assert 100 < held < 4096 + 1024 < len(fed) / 8
 
 
 SHAPES: dict[str, tuple[int, Callable[[int], Iterable[bytes]]]] = {

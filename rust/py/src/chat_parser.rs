@@ -20,8 +20,9 @@ use crate::shape::{Filled, Shapes};
 /// So many chunks that a call has given are room that is kept for the next call.
 const KEPT_CAPACITY: usize = 64;
 
-/// No more than this is around the data of an event: the field's name and the blank line, or little more.
-const FRAMING: usize = 16;
+/// So many bytes of a chunk of the stream are kept as one, for the objects of all chat chunks in them: a copy for each of
+/// these takes longer, and one that is kept for long is not to hold much more than itself.
+const PIECE: usize = 4096;
 
 /// Parses a chat stream into typed chunks.
 #[pyclass(module = "deltawire")]
@@ -270,11 +271,12 @@ impl Reading {
             core.begin(bytes);
         }
         let mut rest = &bytes[start..];
+        let mut pieces = Pieces::of(chunk);
         loop {
             while let Some(lone) = core.take_lone(&mut rest) {
                 core.add_lone(&lone)?;
                 if wanted {
-                    let object = self.object(chunk, core, &lone)?;
+                    let object = self.object(&mut pieces, core, &lone)?;
                     self.found.push(object);
                 }
                 if rest.is_empty() {
@@ -306,11 +308,11 @@ impl Reading {
     /// A lone chunk as an object.
     fn object(
         &mut self,
-        chunk: &Bound<'_, PyBytes>,
+        pieces: &mut Pieces<'_, '_>,
         core: &mut impl Steps,
         lone: &Lone<'_>,
     ) -> PyResult<Py<PyAny>> {
-        let py = chunk.py();
+        let py = pieces.chunk.py();
         if let Read::Like(fit) = lone.read
             && !self.shapes.knows(fit)
         {
@@ -320,14 +322,7 @@ impl Reading {
                 self.shapes.learn(py, fit, Some(&CHUNK), template, &gaps)?;
             }
         }
-        let data = lone.event.data;
-        let copy;
-        let json = if let Some(at) = place_in_lone(data, chunk) {
-            Json { bytes: chunk, at }
-        } else {
-            copy = PyBytes::new(py, data);
-            Json::all(&copy)
-        };
+        let json = pieces.json(lone.event.data);
         let made = if let Some(alike) = core.chunks().alike(lone) {
             self.shapes.make(&Filled { json, alike })?
         } else {
@@ -337,11 +332,54 @@ impl Reading {
     }
 }
 
-/// Where the data lies in a chunk of the stream that is hardly more than it: to keep that costs less than a copy. Bytes of
-/// a class of the user's may be more.
-fn place_in_lone(data: &[u8], chunk: &Bound<'_, PyBytes>) -> Option<usize> {
-    let is_lone = chunk.as_bytes().len() - data.len() <= FRAMING && chunk.is_exact_instance_of::<PyBytes>();
-    if is_lone { borrow::place(data, chunk) } else { None }
+/// A chunk of the stream, in the pieces that are kept for the objects made of it.
+struct Pieces<'a, 'py> {
+    chunk: &'a Bound<'py, PyBytes>,
+    /// The last one.
+    piece: Bound<'py, PyBytes>,
+    /// Where in the chunk it begins. Nothing else is found in one that begins nowhere.
+    start: usize,
+}
+
+const NOWHERE: usize = usize::MAX;
+
+impl<'a, 'py> Pieces<'a, 'py> {
+    fn of(chunk: &'a Bound<'py, PyBytes>) -> Self {
+        Self { chunk, piece: chunk.clone(), start: NOWHERE }
+    }
+
+    /// The data of an event.
+    fn json(&mut self, data: &[u8]) -> Json<'_, 'py> {
+        let place = borrow::place(data, self.chunk);
+        let at = place.and_then(|at| at.checked_sub(self.start));
+        let Some(at) = at.filter(|at| at + data.len() <= self.piece.as_bytes().len()) else {
+            return self.cut(data, place);
+        };
+        Json { bytes: &self.piece, at }
+    }
+
+    /// A new piece, for the data at a place of the chunk.
+    fn cut(&mut self, data: &[u8], place: Option<usize>) -> Json<'_, 'py> {
+        let all = self.chunk.as_bytes();
+        // Bytes of a class of the user's may be more than bytes.
+        let is_one = all.len() <= data.len() + PIECE && self.chunk.is_exact_instance_of::<PyBytes>();
+        let at = match place {
+            Some(at) if is_one => {
+                (self.start, self.piece) = (0, self.chunk.clone());
+                at
+            }
+            Some(at) => {
+                let end = all.len().min(at + PIECE.max(data.len()));
+                (self.start, self.piece) = (at, PyBytes::new(self.chunk.py(), &all[at..end]));
+                0
+            }
+            None => {
+                (self.start, self.piece) = (NOWHERE, PyBytes::new(self.chunk.py(), data));
+                0
+            }
+        };
+        Json { bytes: &self.piece, at }
+    }
 }
 
 /// Why reading stopped inside a chunk of the stream.
