@@ -129,6 +129,26 @@ def test_reading_in_mid_stream_changes_nothing(body: bytes) -> None:
 
 
 @settings(max_examples=50, **quickly)
+@given(bodies(), st.data())
+def test_a_completion_that_is_kept_stays_what_had_come_when_it_was_read(
+    body: bytes, draw: st.DataObject
+) -> None:
+    accumulator = ChatAccumulator()
+    pieces = cut(body, max(29, len(body) // 20))
+    kept = []
+    for count, piece in enumerate(pieces, 1):
+        accumulator.feed(piece)
+        read = accumulator.completion
+        if draw.draw(st.booleans()):
+            kept.append((count, read))
+    for count, read in kept:
+        until_then = ChatAccumulator()
+        for piece in pieces[:count]:
+            until_then.feed(piece)
+        assert read == until_then.completion
+
+
+@settings(max_examples=50, **quickly)
 @given(bodies())
 def test_chunks_that_are_added_come_to_the_same_as_their_bytes(body: bytes) -> None:
     parser = ChatParser(errors="skip")

@@ -207,11 +207,13 @@ SHAPES: dict[str, tuple[int, Callable[[int], Iterable[bytes]]]] = {
 }
 
 
-def cost(chunks: Iterable[bytes]) -> float:
+def cost(chunks: Iterable[bytes], look: Callable[[ChatAccumulator], object] | None = None) -> float:
     accumulator = ChatAccumulator(max_tool_calls=100_000)
     start = time.process_time()
     for piece in chunks:
         accumulator.feed(piece)
+        if look is not None:
+            look(accumulator)
     accumulator.close()
     assert accumulator.completion.to_dict()["object"] == "chat.completion"
     return time.process_time() - start
@@ -223,6 +225,15 @@ def test_eight_times_the_stream_takes_about_eight_times_as_long(shape: str) -> N
     small, large = list(chunks_of(count)), list(chunks_of(8 * count))
     # A millisecond on top, so that what is too short to measure does not decide.
     assert min(cost(large) for _ in range(3)) < 24 * (min(cost(small) for _ in range(3)) + 0.001)
+
+
+def test_to_look_at_a_long_message_after_each_chunk_takes_no_longer_than_at_a_short_one() -> None:
+    def look(accumulator: ChatAccumulator) -> object:
+        return accumulator.completion
+
+    small, large = [words("x" * 500)] * 500, [words("x" * 500)] * 4_000
+    times = [min(cost(chunks, look) for _ in range(3)) for chunks in (small, large)]
+    assert times[1] < 24 * (times[0] + 0.001)
 
 
 def test_a_hundred_thousand_fragments_are_one_call() -> None:

@@ -122,7 +122,8 @@ impl ChatAccumulator {
     fn completion(slf: &Bound<'_, Self>) -> PyResult<ChatCompletion> {
         let mut accumulator = borrow::exclusively(slf)?;
         accumulator.make_ids(slf.py())?;
-        Ok(observed::completion(&accumulator.core, &accumulator.ids))
+        let accumulator = &mut *accumulator;
+        Ok(observed::completion(&mut accumulator.core, &accumulator.ids))
     }
 
     #[pyo3(signature = (*, final_only = true))]

@@ -118,9 +118,9 @@ impl ChatRelay {
     }
 
     #[getter]
-    fn completion(&self) -> ChatCompletion {
+    fn completion(slf: &Bound<'_, Self>) -> PyResult<ChatCompletion> {
         // No id is made here: a client has to see the same ones.
-        observed::completion(self.reader(), &Ids::new())
+        Ok(observed::completion(borrow::exclusively(slf)?.core.reader_mut(), &Ids::new()))
     }
 
     #[pyo3(signature = (*, final_only = true))]

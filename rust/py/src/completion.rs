@@ -1,10 +1,11 @@
 //! The assembled message, under the names and attributes of the openai package.
 //!
-//! `ChatCompletion` is a copy of what the accumulator holds. The canonical body is written when it is first asked for,
-//! and the objects are made from it only for who reads an attribute: reading `completion` for its verdict alone costs
-//! little, and `to_dict` decodes the body once.
+//! `ChatCompletion` holds what the accumulator held, which takes a copy if it goes on while that is kept. The canonical
+//! body is written when it is first asked for, and the objects are made from it only for who reads an attribute: reading
+//! `completion` for its verdict alone costs little, and `to_dict` decodes the body once.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use deltawire_core::chat::{self, Accumulator};
 use deltawire_core::json::Document;
@@ -38,9 +39,9 @@ pub struct ChatCompletion {
     first_model: Option<Box<str>>,
 }
 
-/// A copy of what an accumulator held.
+/// What an accumulator held.
 pub struct Snapshot {
-    pub message: Accumulator,
+    pub message: Arc<Accumulator>,
     pub ended: bool,
     /// Ids from the user's factory, by choice and ordinal.
     pub ids: Ids,

@@ -14,8 +14,8 @@ use crate::object;
 
 /// The message as far as it has come. `ids` are those of calls that came without one, where they are not to
 /// be the reader's own.
-pub fn completion(reader: &ChatReader, ids: &Ids) -> ChatCompletion {
-    let message = reader.message().clone();
+pub fn completion(reader: &mut ChatReader, ids: &Ids) -> ChatCompletion {
+    let message = reader.shared_message();
     Snapshot { message, ended: reader.end().is_some(), ids: ids.clone() }.into()
 }
 

@@ -175,7 +175,7 @@ impl Relay {
         &self.observer.reader
     }
 
-    /// The same, to give out finished tool calls.
+    /// The same, to give out finished tool calls and the message.
     pub fn reader_mut(&mut self) -> &mut ChatReader {
         &mut self.observer.reader
     }

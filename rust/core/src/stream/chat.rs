@@ -3,10 +3,13 @@
 //! A stream that was cut must never look like one that ended, so the end is told by what came and not by the
 //! fact that nothing more does. See [`StreamEnd`] for the order in which the verdicts are tried.
 
+use std::sync::Arc;
+
 use crate::LimitExceeded;
 use crate::chat::{Accumulator, Limits, OverLimit, ProviderError};
 use crate::json::{Alike, Document, Fit, Value};
 use crate::sse::DataEvent;
+use crate::stream::message::Message;
 use crate::stream::{ChunkParser, Lone, Step};
 
 /// How a stream ended: the first of these that holds.
@@ -31,7 +34,7 @@ pub enum StreamEnd {
 #[derive(Debug)]
 pub struct ChatReader {
     chunks: ChunkParser,
-    accumulator: Accumulator,
+    accumulator: Message,
     /// How many chunks came by another way.
     added: u64,
     end: Option<StreamEnd>,
@@ -44,7 +47,7 @@ impl ChatReader {
     pub fn new(max_event_size: usize, sentinel: Option<&str>, limits: Limits, merge_choices: bool) -> Self {
         Self {
             chunks: ChunkParser::new(max_event_size, sentinel),
-            accumulator: Accumulator::new(limits, merge_choices),
+            accumulator: Message::Own(Accumulator::new(limits, merge_choices)),
             added: 0,
             end: None,
             exceeded: None,
@@ -86,6 +89,7 @@ impl ChatReader {
         if exceeded.is_some() || !accumulator.has_plan() {
             return Ok(false);
         }
+        let accumulator = accumulator.own();
         let added = chunks.take_alike(rest, |alike, block| {
             if block.len() > longest {
                 return None;
@@ -130,10 +134,11 @@ impl ChatReader {
     /// As for [`feed`](Self::feed).
     #[inline]
     pub fn add_lone(&mut self, lone: &Lone<'_>) -> Result<(), LimitExceeded> {
-        let planned = self.chunks.alike(lone).and_then(|alike| self.accumulator.add_alike(&alike));
+        let accumulator = self.accumulator.own();
+        let planned = self.chunks.alike(lone).and_then(|alike| accumulator.add_alike(&alike));
         let added = match planned {
             Some(added) => added,
-            None => add_in_full(&mut self.accumulator, &mut self.chunks, lone),
+            None => add_in_full(accumulator, &mut self.chunks, lone),
         };
         let DataEvent { number, offset, .. } = lone.event;
         added.map_err(|over| remember(&mut self.exceeded, over, number, offset))
@@ -157,10 +162,10 @@ impl ChatReader {
             && malformed.event == "error"
         {
             let text = String::from_utf8_lossy(malformed.data);
-            self.accumulator.error.get_or_insert_with(|| ProviderError::of_text(&text).into());
+            self.accumulator.own().error.get_or_insert_with(|| ProviderError::of_text(&text).into());
         }
         if let Some(Step::Chunk(chunk)) = step {
-            let added = self.accumulator.add(chunk.event, chunk.value);
+            let added = self.accumulator.own().add(chunk.event, chunk.value);
             added.map_err(|over| remember(&mut self.exceeded, over, chunk.number, chunk.offset))?;
         }
         Ok(step)
@@ -179,7 +184,7 @@ impl ChatReader {
         let valid = document.read(text).is_ok();
         if valid {
             self.added += 1;
-            let added = self.accumulator.add("", document.root(text));
+            let added = self.accumulator.own().add("", document.root(text));
             added.map_err(|over| remember(&mut self.exceeded, over, 0, 0))?;
         }
         Ok(valid)
@@ -202,13 +207,14 @@ impl ChatReader {
         if let Some(chunk) = self.chunks.close() {
             last = Some(chunk.text.to_owned());
             self.accumulator
+                .own()
                 .add(chunk.event, chunk.value)
                 .map_err(|over| remember(&mut self.exceeded, over, chunk.number, chunk.offset))?;
         }
         if self.accumulator.error.is_none()
             && let Some(body) = self.chunks.body()
         {
-            self.accumulator.error = ProviderError::find(body.event, body.value).map(Box::new);
+            self.accumulator.own().error = ProviderError::find(body.event, body.value).map(Box::new);
         }
         self.end = Some(self.verdict());
         Ok(last)
@@ -224,6 +230,12 @@ impl ChatReader {
     #[must_use]
     pub fn message(&self) -> &Accumulator {
         &self.accumulator
+    }
+
+    /// The same, to be kept: it stays as it is when more comes.
+    #[must_use]
+    pub fn shared_message(&mut self) -> Arc<Accumulator> {
+        self.accumulator.share()
     }
 
     /// The parser below, for its counters.
@@ -249,7 +261,7 @@ impl ChatReader {
         let mut finished = Vec::new();
         if ended || !final_only {
             let mut document = Document::default();
-            for (index, choice) in self.accumulator.choices_mut() {
+            for (index, choice) in self.accumulator.own().choices_mut() {
                 let reason = choice.finish_reason.is_some();
                 let places = choice.tool_calls.finished(ended, reason, &mut document);
                 finished.extend(places.into_iter().map(|place| (index, place)));
@@ -261,7 +273,7 @@ impl ChatReader {
     /// Begins anew, with the same limits and sentinel.
     pub fn reset(&mut self) {
         self.chunks.reset();
-        self.accumulator = self.accumulator.renewed();
+        self.accumulator = Message::Own(self.accumulator.renewed());
         self.added = 0;
         self.end = None;
         self.exceeded = None;

@@ -8,6 +8,7 @@
 mod chat;
 mod chunks;
 mod data;
+mod message;
 mod timings;
 mod values;
 
