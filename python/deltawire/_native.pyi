@@ -515,7 +515,10 @@ class ChatAccumulator:
 
     @property
     def completion(self) -> ChatCompletion:
-        """The message as far as it has come, at any moment. A copy: it does not change any more."""
+        """The message as far as it has come, at any moment. It does not change any more when more comes.
+
+        To look at it takes the same however long it is; it is copied where more comes while it is kept.
+        """
 
     @property
     def end(self) -> StreamEnd | None:
@@ -648,7 +651,7 @@ class ChatRelay:
 
     @property
     def completion(self) -> ChatCompletion:
-        """The message as far as it has come from upstream, whatever the rules. A copy."""
+        """The message as far as it has come from upstream, whatever the rules, as for `ChatAccumulator`."""
 
     @property
     def end(self) -> StreamEnd | None:

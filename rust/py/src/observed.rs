@@ -43,19 +43,26 @@ pub fn finished_tool_calls<'py>(
     Ok(calls)
 }
 
+/// The verdicts, and what they are called in Python.
+const ENDS: [(StreamEnd, &str); 6] = [
+    (StreamEnd::Error, "ERROR"),
+    (StreamEnd::Done, "DONE"),
+    (StreamEnd::NotSse, "NOT_SSE"),
+    (StreamEnd::Truncated, "TRUNCATED"),
+    (StreamEnd::Empty, "EMPTY"),
+    (StreamEnd::Finished, "FINISHED"),
+];
+
 /// The verdict, as `StreamEnd`; None before the end.
 pub fn end<'py>(py: Python<'py>, reader: &ChatReader) -> PyResult<Option<Bound<'py, PyAny>>> {
-    static STREAM_END: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
-    let name = match reader.end() {
-        None => return Ok(None),
-        Some(StreamEnd::Error) => "ERROR",
-        Some(StreamEnd::Done) => "DONE",
-        Some(StreamEnd::NotSse) => "NOT_SSE",
-        Some(StreamEnd::Truncated) => "TRUNCATED",
-        Some(StreamEnd::Empty) => "EMPTY",
-        Some(StreamEnd::Finished) => "FINISHED",
-    };
-    STREAM_END.import(py, "deltawire.verdict", "StreamEnd")?.getattr(name).map(Some)
+    // To ask an enum of Python for a member takes as long as some chunks.
+    static MEMBERS: PyOnceLock<Vec<(StreamEnd, Py<PyAny>)>> = PyOnceLock::new();
+    let Some(end) = reader.end() else { return Ok(None) };
+    let members = MEMBERS.get_or_try_init(py, || {
+        let class = py.import("deltawire.verdict")?.getattr("StreamEnd")?;
+        ENDS.iter().map(|(end, name)| Ok((*end, class.getattr(*name)?.unbind()))).collect::<PyResult<_>>()
+    })?;
+    Ok(members.iter().find(|(of, _)| *of == end).map(|(_, member)| member.bind(py).clone()))
 }
 
 /// The error that the provider reported, as `ProviderError`.
