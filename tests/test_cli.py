@@ -16,6 +16,7 @@ from click.testing import CliRunner
 from command import COMMAND, deltawire, document, shown, slow_facts
 
 from deltawire import __version__, cli
+from deltawire._faults import FAULTS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -311,3 +312,9 @@ def test_help_names_what_there_is(command: list[str], words: list[str], option: 
     result = CliRunner().invoke(cli.cli, [*command, option])
     assert result.exit_code == 0
     assert [word for word in words if word not in result.stdout] == []
+
+
+def test_help_has_a_line_for_each_fault() -> None:
+    lines = CliRunner().invoke(cli.cli, ["serve", "--help"]).stdout.splitlines()
+    assert "  The faults:" in lines
+    assert [fault for fault in FAULTS if not any(line.startswith(f"    {fault} ") for line in lines)] == []

@@ -208,7 +208,7 @@ def serve(
     fault_after: int | None,
     slow_start: float,
 ) -> None:
-    r"""Answer chats from recorded streams, as a provider would, so that a gateway can be tried without one.
+    """Answer chats from recorded streams, as a provider would, so that a gateway can be tried without one.
 
     POST /v1/chat/completions is answered from the cassettes in PATH, as for replay. A request picks its
     recording by the header X-Cassette, or by naming it as its model; else those of its model take turns, or
@@ -226,7 +226,7 @@ def serve(
       malformed   an event comes that is no JSON, then the others
 
     A request chooses one for itself by the header X-Fault, none for none. Ctrl-C ends it.
-    """
+    """  # noqa: D301
     from deltawire import _serve, standin
 
     files = find_cassettes(paths)
