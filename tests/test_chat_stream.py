@@ -143,6 +143,14 @@ TEXTS: dict[str, tuple[list[bytes], list[str]]] = {
     ),
     "odd parts": ([event({"content": [{"type": "text", "text": 5}, {"type": "text"}, None]})], []),
     "odd content": ([event({"content": 5}), event({"content": {"text": "no"}}), event({"content": ""})], []),
+    "an index beyond 64 bits": (
+        [chunk({"index": index, "delta": {"content": "a"}}) for index in (str(2**64), "9" * 5000)],
+        ["a", "a"],
+    ),
+    "an index in digits": (
+        [chunk({"index": index, "delta": {"content": index}}) for index in ("00", "01", str(2**64 - 1))],
+        ["00"],
+    ),
     "a whole message": ([chunk({"index": 0, "message": {"content": "whole"}})], ["whole"]),
     "a whole message, delta null": ([chunk({"delta": None, "message": {"content": parts("a")}})], ["a"]),
     "a whole message that grows": (

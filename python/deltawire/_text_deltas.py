@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
     from deltawire._native import ChatCompletionChunk, ChunkChoice
 
+MOST_DIGITS = len(str(2**64))
+
 
 class TextDeltas:
     """The pieces of text of a chat stream. Made by `ChatStream.text_deltas`."""
@@ -76,9 +78,11 @@ class TextDeltas:
 
 def _as_index(index: Any) -> int:
     """Return what an index means, whatever was sent as one."""
-    if type(index) is int and index > 0:
-        return index
-    return int(index) if type(index) is str and index.isascii() and index.isdigit() else 0
+    if type(index) is str and index.isascii() and index.isdigit():
+        digits = index.lstrip("0")
+        # Beyond 64 bits it is no index, and int() refuses to read thousands of digits.
+        index = int(digits) if 0 < len(digits) <= MOST_DIGITS else 0
+    return index if type(index) is int and 0 < index < 2**64 else 0
 
 
 def _join(content: Any) -> str:
