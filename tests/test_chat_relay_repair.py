@@ -107,6 +107,15 @@ def test_choices_get_a_delta_and_an_index() -> None:
     )
 
 
+def test_a_choice_gets_an_index_also_where_its_first_field_is_changed() -> None:
+    whole = event({"choices": [{"message": {"content": "a"}}]})
+    assert send(whole, repair=True) == event({"choices": [{"index": 0, "delta": {"content": "a"}}]})
+    first, only = {"usage": USAGE, "delta": {"content": "a"}}, {"usage": USAGE}
+    body = event({"choices": [first, only]}) * 3
+    choices = [{"index": 0, "delta": {"content": "a"}}, {"index": 0, "delta": {}}]
+    assert send(body, repair=True, usage="drop") == event({"choices": choices}) * 3
+
+
 def test_a_whole_message_becomes_the_delta_unless_deltas_came() -> None:
     message = {"role": "assistant", "content": "a"}
     body = event({"choices": [{"index": 0, "message": message, "finish_reason": "stop"}]})

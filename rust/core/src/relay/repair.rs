@@ -81,7 +81,7 @@ impl Repairer {
             ];
             let mut missing = missing.into_iter().flatten().collect::<Vec<_>>().join(",");
             if !missing.is_empty() {
-                missing.push_str(if entries.is_empty() { "" } else { "," });
+                missing.push_str(if is_gone(&entries, splices) { "" } else { "," });
                 splices.push(replace((item.start() + 1, item.start() + 1), &missing));
             }
             let choice = self.choices.entry(index).or_default();
@@ -277,6 +277,12 @@ fn choices_of(chunk: Value<'_>) -> impl Iterator<Item = Value<'_>> {
     let choices = chunk.get("choices").into_iter().flat_map(Value::items);
     let is_older = |choice: Value<'_>| choice.get("text").is_some() && choice.get("delta").is_none();
     choices.filter(move |choice| choice.kind() == Kind::Object && !is_older(*choice))
+}
+
+/// Whether nothing is left of the members of an object.
+fn is_gone(entries: &[Entry<'_>], splices: &[Splice]) -> bool {
+    let (Some(first), Some(last)) = (entries.first(), entries.last()) else { return true };
+    splices.iter().any(|it| it.with.is_empty() && it.start <= first.1 && last.2.end() <= it.end)
 }
 
 fn replace((start, end): (usize, usize), with: &str) -> Splice {

@@ -123,9 +123,9 @@ pub(super) fn cut(entries: &[Entry<'_>], gone: impl Fn(&str) -> bool, splices: &
     }
 }
 
-/// Puts splices in order, without those inside another.
+/// Puts splices in order, without those inside another. What is put in where another begins goes ahead of it.
 pub(super) fn in_order(splices: &mut Vec<Splice>) {
-    splices.sort_by_key(|splice| (splice.start, std::cmp::Reverse(splice.end)));
+    splices.sort_by_key(|splice| (splice.start, splice.start < splice.end, std::cmp::Reverse(splice.end)));
     let mut end = 0;
     splices.retain(|splice| {
         let outside = splice.start >= end;
