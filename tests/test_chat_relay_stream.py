@@ -477,6 +477,7 @@ def test_what_was_never_read_and_what_has_ended_is_not_read_on() -> None:
         ({"keep_alive": 0}, ValueError),
         ({"keep_alive": "15"}, TypeError),
         ({"drain_seconds": -1}, ValueError),
+        ({"drain_seconds": None}, TypeError),
         ({"drain_bytes": 0}, ValueError),
         ({"drain_bytes": 1.5}, TypeError),
         ({"usage": "none"}, ValueError),

@@ -134,6 +134,8 @@ class ChatRelayStream(Observed, BaseStream[bytes]):
             raise TypeError(f"drain_bytes is an int, not {type(drain_bytes).__name__}")
         if drain_bytes < 1:
             raise ValueError(f"drain_bytes is a number from 1 on, not {drain_bytes}")
+        if drain_seconds is None:
+            raise TypeError("drain_seconds is a number of seconds, not NoneType")
         self._appends = append_error
         self._keep_alive = seconds("keep_alive", keep_alive)
         self._drains = on_disconnect == "drain"
