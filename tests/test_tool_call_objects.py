@@ -106,9 +106,11 @@ def test_what_an_id_factory_raises_or_gives_wrong_comes_out_and_does_no_harm() -
     accumulator = accumulate(calls(fragment(name="f")), DONE, id_factory=id_factory)
     with pytest.raises(KeyError):
         _ = accumulator.completion
-    with pytest.raises(TypeError):
+    with pytest.raises(TypeError, match="id_factory returns a str, not int"):
         accumulator.finished_tool_calls()
     assert ids(accumulator) == ["fine"]
+    with pytest.raises(TypeError, match="id_factory is a callable, not int"):
+        ChatAccumulator(id_factory=5)  # type: ignore[arg-type]
 
 
 def test_an_id_factory_that_uses_its_accumulator_gets_a_runtime_error() -> None:

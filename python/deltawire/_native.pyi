@@ -462,6 +462,7 @@ class ChatAccumulator:
             response's id and time, the choice and the call's place: the same stream gives the same ids.
 
     Raises:
+        TypeError: `id_factory` is not callable.
         ValueError: `n` or a limit is below 1, or `errors` is neither.
     """
 

@@ -10,7 +10,7 @@ use pyo3::types::{PyBool, PyByteArray, PyBytes, PyInt, PyList, PyMemoryView};
 pub fn exclusively<'py, T: PyClass<Frozen = False>>(parser: &Bound<'py, T>) -> PyResult<PyRefMut<'py, T>> {
     parser.try_borrow_mut().map_err(|_| {
         PyRuntimeError::new_err(format!(
-            "this {} is in use: one thread or task at a time, and `loads` must not feed its own parser",
+            "this {} is in use: one thread or task at a time, and what it calls must not use it",
             T::NAME
         ))
     })

@@ -7,7 +7,7 @@ use deltawire_core::stream::ChatReader;
 use pyo3::exceptions::PyTypeError;
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyDict, PyList};
+use pyo3::types::{PyBytes, PyDict, PyList, PyString};
 
 use crate::borrow;
 use crate::chat_parser::Reading;
@@ -47,14 +47,18 @@ impl ChatAccumulator {
         #[pyo3(from_py_with = borrow::size)] max_tool_calls: usize,
         #[pyo3(from_py_with = borrow::size)] max_choices: usize,
         #[pyo3(from_py_with = borrow::size)] max_event_size: usize,
-        id_factory: Option<Py<PyAny>>,
+        id_factory: Option<Bound<'_, PyAny>>,
     ) -> PyResult<Self> {
+        if let Some(factory) = id_factory.as_ref().filter(|factory| !factory.is_callable()) {
+            let class = factory.get_type();
+            return Err(PyTypeError::new_err(format!("id_factory is a callable, not {}", class.name()?)));
+        }
         let limits = Limits { max_message_size, max_tool_calls, max_choices };
         Ok(Self {
             core: ChatReader::new(max_event_size, Some("[DONE]"), limits, n == Some(1)),
             closed: false,
             reading: Reading::new(errors)?,
-            id_factory,
+            id_factory: id_factory.map(Bound::unbind),
             ids: Ids::new(),
         })
     }
@@ -247,7 +251,15 @@ impl ChatAccumulator {
         for (index, choice) in self.core.message().choices() {
             for call in choice.tool_calls.iter().filter(|call| call.id.is_none()) {
                 if let Entry::Vacant(missing) = self.ids.entry((index, call.ordinal)) {
-                    missing.insert(factory.bind(py).call0()?.extract()?);
+                    let made = factory.bind(py).call0()?;
+                    let Ok(id) = made.cast::<PyString>() else {
+                        let class = made.get_type();
+                        return Err(PyTypeError::new_err(format!(
+                            "id_factory returns a str, not {}",
+                            class.name()?
+                        )));
+                    };
+                    missing.insert(id.to_str()?.into());
                 }
             }
         }
