@@ -57,8 +57,9 @@ async def main(url: str) -> None:
             async for text in stream.text_deltas():
                 print(text, end="", flush=True)
         except StreamTimeout as timeout:
-            message = stream.completion.choices[0].message
-            print(f"\n{timeout.deadline} has passed; this had come: {message.content!r}")
+            # Without a first event there is no choice either.
+            came = "".join(choice.message.content or "" for choice in stream.completion.choices)
+            print(f"\n{timeout.deadline} has passed; this had come: {came!r}")
 
 
 if __name__ == "__main__":
