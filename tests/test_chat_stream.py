@@ -446,6 +446,48 @@ def test_what_hears_of_gaps_may_look_at_the_stream_and_fail_it(fails: bool) -> N
     assert heard == [(1.0, "Hello", 2.0)]
 
 
+def fails_at(times: set[int]) -> Any:
+    """Give a clock, or what hears of gaps, which raises the times that are told."""
+    calls = itertools.count()
+
+    def call(*_: float) -> float:
+        time = next(calls)
+        if time in times:
+            raise KeyError(time)
+        return float(time)
+
+    return call
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("chunks", [HELLO, [b"".join(HELLO[:2]), b"".join(HELLO[2:])]], ids=["1", "2"])
+@pytest.mark.parametrize("fails", ["clock", "on_gap"])
+@pytest.mark.parametrize("source", [iter, agenerate, Receiver])
+async def test_what_a_clock_or_a_hearer_of_gaps_raises_takes_no_chunk(
+    source: Any, fails: str, chunks: list[bytes]
+) -> None:
+    stream = ChatStream(
+        Receiver(*chunks) if source is Receiver else source(chunks),
+        **({"clock": fails_at({2, 3})} if fails == "clock" else {}),
+    )
+    if fails == "on_gap":
+        stream.timings.on_gap = fails_at({0, 1})
+    taken, raised = [], 0
+    for _ in range(10):
+        try:
+            chunk = await anext(stream)
+        except KeyError:
+            raised += 1
+        except StopAsyncIteration:
+            break
+        else:
+            taken.append(chunk.choices[0].delta.content)
+    assert taken == ["Hel", "lo", None]
+    assert raised == (1 if fails == "on_gap" and len(chunks) == 2 else 2)
+    assert stream.end is StreamEnd.DONE
+    await stream.aclose()
+
+
 @pytest.mark.parametrize("last", [b"data: bad\n\n", HELLO[1]], ids=["InvalidJSON", "LimitExceeded"])
 def test_chunks_that_come_out_with_an_exception_are_timed(last: bytes) -> None:
     ticks = itertools.count()

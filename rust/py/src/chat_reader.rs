@@ -4,7 +4,7 @@
 //! in cells. What looks for the first event, for `prefetch`, is Python's.
 
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::gc::{PyTraverseError, PyVisit};
@@ -31,6 +31,9 @@ pub struct ChatReader {
     /// The first bytes of the stream, and whether they are all that is kept of it.
     preview: Mutex<Vec<u8>>,
     has_preview: AtomicBool,
+    /// Chunks that an exception of the clock or of `on_gap` has kept back, and whether there are any.
+    owed: Mutex<Vec<Py<PyAny>>>,
+    owes: AtomicBool,
 }
 
 #[pymethods]
@@ -44,6 +47,8 @@ impl ChatReader {
             clock: Clock::new(clock)?,
             preview: Mutex::default(),
             has_preview: AtomicBool::new(false),
+            owed: Mutex::default(),
+            owes: AtomicBool::new(false),
         })
     }
 
@@ -65,11 +70,7 @@ impl ChatReader {
 
     #[pyo3(signature = (data, /))]
     fn feed<'py>(slf: &Bound<'py, Self>, data: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyList>> {
-        match Self::read(slf, data)?.found {
-            Found::Nothing => Ok(PyList::empty(slf.py())),
-            Found::One(one) => PyList::new(slf.py(), [one]),
-            Found::Many(many) => Ok(many),
-        }
+        given(slf.py(), Self::read(slf, data)?.found)
     }
 
     fn close<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyList>> {
@@ -80,11 +81,9 @@ impl ChatReader {
             look.call_method0(py, intern!(py, "close"))?;
         }
         // One at most, so none comes with an exception.
-        let chunks = ChatAccumulator::close_chunks(this.accumulator.bind(py))?;
-        if !chunks.is_empty() {
-            this.note(py, now, has(&*this.accumulator.try_borrow(py)?))?;
-        }
-        Ok(chunks)
+        let chunks = Found::Many(ChatAccumulator::close_chunks(this.accumulator.bind(py))?);
+        let has = has(&*this.accumulator.try_borrow(py)?);
+        given(py, this.noted(py, Ok(now), has, chunks)?)
     }
 
     #[getter]
@@ -117,14 +116,14 @@ impl ChatReader {
 }
 
 impl ChatReader {
-    /// Takes the next bytes.
+    /// Takes the next bytes. What the clock or `on_gap` raises takes nothing of what they complete.
     pub fn read<'py>(slf: &Bound<'py, Self>, data: &Bound<'py, PyAny>) -> PyResult<Fed<'py>> {
         let py = slf.py();
         let data = borrow::chunk(data)?;
         let this = slf.get();
-        let now = this.clock.now(py)?;
+        let now = this.clock.now(py);
         if !this.has_preview.load(Relaxed) {
-            this.begin(py, data.as_bytes(), now)?;
+            this.begin(py, data.as_bytes(), now.as_ref().ok().copied())?;
         }
         if let Some(look) = this.look.get(py)
             && !look.getattr(py, intern!(py, "found"))?.is_truthy(py)?
@@ -133,16 +132,16 @@ impl ChatReader {
         }
         match ChatAccumulator::read(this.accumulator.bind(py), data, true) {
             Ok(mut reading) => {
-                let fed = Fed { found: reading.take_found(py)?, is_done: reading.done() };
+                let (found, is_done) = (reading.take_found(py)?, reading.done());
                 let has = has(&reading);
                 drop(reading);
-                if !matches!(fed.found, Found::Nothing) {
-                    this.note(py, now, has)?;
-                }
-                Ok(fed)
+                Ok(Fed { found: this.noted(py, now, has, found)?, is_done })
             }
             Err(error) => {
-                if errors::has_values(py, &error) {
+                // A clock that raises is told at the next chunk: this error comes out now or never.
+                if let Ok(now) = now
+                    && errors::has_values(py, &error)
+                {
                     this.note(py, now, has(&*this.accumulator.try_borrow(py)?))?;
                 }
                 Err(error)
@@ -150,9 +149,12 @@ impl ChatReader {
         }
     }
 
-    fn begin(&self, py: Python<'_>, data: &[u8], now: f64) -> PyResult<()> {
+    fn begin(&self, py: Python<'_>, data: &[u8], now: Option<f64>) -> PyResult<()> {
         let mut preview = self.preview.lock().unwrap_or_else(PoisonError::into_inner);
-        if preview.is_empty() && !data.is_empty() {
+        if let Some(now) = now
+            && preview.is_empty()
+            && !data.is_empty()
+        {
             self.timings.try_borrow_mut(py)?.begin(now);
         }
         let rest = PREVIEW_BYTES - preview.len();
@@ -161,8 +163,49 @@ impl ChatReader {
         Ok(())
     }
 
+    /// Notes that something was complete, if it was, and gives it, behind what is owed.
+    fn noted<'py>(
+        &self,
+        py: Python<'py>,
+        now: PyResult<f64>,
+        has: (bool, bool),
+        found: Found<'py>,
+    ) -> PyResult<Found<'py>> {
+        let is_new = match &found {
+            Found::Nothing => false,
+            Found::One(_) => true,
+            Found::Many(many) => !many.is_empty(),
+        };
+        let noted = now.and_then(|now| if is_new { self.note(py, now, has) } else { Ok(()) });
+        if noted.is_ok() && !self.owes.load(Relaxed) {
+            return Ok(found);
+        }
+        let found = given(py, found)?;
+        let mut owed = std::mem::take(&mut *self.owed());
+        owed.extend(found.iter().map(Bound::unbind));
+        self.owes.store(noted.is_err(), Relaxed);
+        if let Err(error) = noted {
+            *self.owed() = owed;
+            return Err(error);
+        }
+        if owed.is_empty() { Ok(Found::Nothing) } else { Ok(Found::Many(PyList::new(py, owed)?)) }
+    }
+
+    fn owed(&self) -> MutexGuard<'_, Vec<Py<PyAny>>> {
+        self.owed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn note(&self, py: Python<'_>, now: f64, (has_content, has_tool_calls): (bool, bool)) -> PyResult<()> {
         StreamTimings::note(self.timings.bind(py), now, has_content, has_tool_calls)
+    }
+}
+
+/// What was found, as a list.
+fn given<'py>(py: Python<'py>, found: Found<'py>) -> PyResult<Bound<'py, PyList>> {
+    match found {
+        Found::Nothing => Ok(PyList::empty(py)),
+        Found::One(one) => PyList::new(py, [one]),
+        Found::Many(many) => Ok(many),
     }
 }
 
