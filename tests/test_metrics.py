@@ -214,6 +214,12 @@ def test_a_name_that_cannot_be_a_label_is_refused(name: str) -> None:
         StreamMetrics(labels={name: []}, registry=CollectorRegistry())
 
 
+def test_the_values_of_a_label_are_no_text() -> None:
+    labels: dict[str, Any] = {"upstream": "groq"}
+    with pytest.raises(TypeError, match="the label upstream are a list of str"):
+        StreamMetrics(labels=labels, registry=CollectorRegistry())
+
+
 def test_names_follow_the_conventions_and_can_be_told_apart() -> None:
     registry = CollectorRegistry()
     StreamMetrics(registry=registry)

@@ -94,6 +94,7 @@ class StreamMetrics:
         namespace: what stands before the names.
 
     Raises:
+        TypeError: the values of a label are a str, of which each letter would be one.
         ValueError: a name cannot be a label of your own, or the registry has metrics of these names already.
     """
 
@@ -104,7 +105,10 @@ class StreamMetrics:
         registry: CollectorRegistry = REGISTRY,
         namespace: str = "deltawire",
     ) -> None:
-        self._values = {name: frozenset(values) for name, values in (labels or {}).items()}
+        labels = labels or {}
+        if texts := [name for name, values in labels.items() if isinstance(values, str)]:
+            raise TypeError(f"the values of the label {texts[0]} are a list of str, not a str")
+        self._values = {name: frozenset(values) for name, values in labels.items()}
         names = tuple(self._values)
         if taken := _OWN_LABELS.intersection(names):
             raise ValueError(f"no label of your own can be called {', '.join(sorted(taken))}")
