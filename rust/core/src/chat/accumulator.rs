@@ -14,7 +14,7 @@ use std::borrow::Cow;
 
 use crate::chat::choice::Fields;
 use crate::chat::plan::{Change, Growth, Plan, Replaced};
-use crate::chat::{Choice, Extras, ProviderError};
+use crate::chat::{Choice, Extras, ProviderError, Text};
 use crate::json::{Alike, Kind, Shared, Value, is_zero};
 
 /// What an accumulator may hold.
@@ -35,6 +35,28 @@ pub struct OverLimit {
     pub limit: &'static str,
     /// What it is set to.
     pub value: usize,
+}
+
+/// A text that each chunk makes grow.
+#[derive(Debug)]
+pub struct Growing<'a> {
+    /// The string of a chunk that it grows by: the template, by its number, and the string's place among the values.
+    pub by: (u32, usize),
+    text: &'a mut Text,
+    size: &'a mut isize,
+    room: usize,
+}
+
+impl Growing<'_> {
+    /// Adds a chunk by its string, which is UTF-8; false, and nothing has changed, if there is no room for it: then it
+    /// has to be added by other means, to tell so.
+    #[inline]
+    pub fn push(&mut self, string: &[u8]) -> bool {
+        let Some(room) = self.room.checked_sub(string.len()) else { return false };
+        self.room = room;
+        *self.size += self.text.push(string);
+        true
+    }
 }
 
 /// A response as far as it has come.
@@ -210,6 +232,13 @@ impl Accumulator {
             }
         }
         Some(check("max_message_size", self.size.unsigned_abs(), self.limits.max_message_size))
+    }
+
+    /// The text that chunks like the one that was added in full last make grow, if they do no more than that.
+    pub fn growing(&mut self) -> Option<Growing<'_>> {
+        let (text, by) = self.plan.as_ref()?.growing(&mut self.choices)?;
+        let room = self.limits.max_message_size.checked_sub(usize::try_from(self.size).ok()?)?;
+        Some(Growing { by, text, size: &mut self.size, room })
     }
 
     /// Whether there is a plan for chunks like the one that was added in full last.

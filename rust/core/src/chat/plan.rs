@@ -19,7 +19,7 @@
 
 use std::borrow::Cow;
 
-use crate::chat::{Accumulator, Choice};
+use crate::chat::{Accumulator, Choice, Text};
 use crate::json::{Alike, Value};
 
 /// What a chunk has made grow.
@@ -166,6 +166,22 @@ impl Plan {
             others.push((node, needed));
         }
         (self.others, self.replaced) = (others.into(), replaced.into());
+    }
+
+    /// The text that grows, and the string that it grows by, given by its template and its place among the values. None
+    /// if that is no more than text, or none has come.
+    pub(super) fn growing<'a>(
+        &self,
+        choices: &'a mut [(u64, Choice)],
+    ) -> Option<(&'a mut Text, (u32, usize))> {
+        let Grown { node, target, choice, .. } = self.text;
+        let choice = &mut choices.get_mut(choice)?.1;
+        let text = match target {
+            Target::Content => choice.content.as_mut(),
+            Target::Reasoning => choice.reasoning.text.as_mut(),
+            Target::Arguments(..) => None,
+        };
+        Some((text?, (self.template?, node)))
     }
 
     /// Adds a chunk, if the plan is one for it; returns how many more bytes are held.

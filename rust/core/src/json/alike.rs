@@ -151,6 +151,6 @@ impl<'a> Alike<'a> {
 }
 
 #[cold]
-fn unescaped(text: &[u8]) -> Option<Cow<'static, [u8]>> {
+pub(super) fn unescaped(text: &[u8]) -> Option<Cow<'static, [u8]>> {
     Some(scan::unescape(std::str::from_utf8(text).ok()?).into_bytes().into())
 }

@@ -4,12 +4,14 @@
 //! reader, and none is larger than `MAX_TEXT`. A text is compared with the last one first. Where it fits none, it is
 //! parsed from where it differs from that one, and becomes a template in its turn.
 
+use std::borrow::Cow;
+
 use memchr::memchr2;
 
-use super::alike::Alike;
+use super::alike::{Alike, unescaped};
 use super::document::{Document, Invalid, Moved};
-use super::scan::{common_prefix, common_suffix};
-use super::template::{Filled, MAX_GAPS, Template};
+use super::scan::{self, Quoted, common_prefix, common_suffix};
+use super::template::{Filled, Gap, MAX_GAPS, Template};
 use super::value::Value;
 
 /// Larger texts are parsed: they are rare, and would weigh on a connection that stays open for hours.
@@ -73,6 +75,31 @@ impl Last<'_> {
     }
 }
 
+/// What stands around the only value of a template that changes, a string.
+#[derive(Debug)]
+pub struct Around<'r> {
+    before: &'r [u8],
+    behind: &'r [u8],
+    is_template: &'r mut bool,
+}
+
+impl Around<'_> {
+    /// The string, decoded, of the text with which some bytes begin, if it fits the template; and the length of the
+    /// text. The string is UTF-8, as has been checked.
+    #[inline]
+    pub fn string<'a>(&mut self, bytes: &'a [u8]) -> Option<(Cow<'a, [u8]>, usize)> {
+        let rest = bytes.strip_prefix(self.before)?;
+        let Quoted { close, escaped, ascii } = scan::string(rest, 0).ok()?;
+        let (string, rest) = rest.split_at(close);
+        if !rest.starts_with(self.behind) || !(ascii || std::str::from_utf8(string).is_ok()) {
+            return None;
+        }
+        *self.is_template = true;
+        let string = if escaped { unescaped(string)? } else { Cow::Borrowed(string) };
+        Some((string, self.before.len() + close + self.behind.len()))
+    }
+}
+
 /// Reads texts, by templates where they fit.
 #[derive(Debug, Default)]
 pub struct Reader {
@@ -119,6 +146,19 @@ impl Reader {
         let Self { templates, last, is_template, filled, .. } = self;
         let slot = (*last)?;
         Some(Last { slot, template: templates.get(slot)?, is_template, filled })
+    }
+
+    /// What stands around a string of the template that was used last, if that is this one, and nothing but the string
+    /// changes. The string is given by its place among the values.
+    pub fn around(&mut self, template: u32, node: usize) -> Option<Around<'_>> {
+        let Self { templates, last, is_template, .. } = self;
+        let Template { number, text, gaps, .. } = templates.get((*last)?)?;
+        let [Gap { node: gap, start, end, is_string: true }] = **gaps else { return None };
+        if *number != template || gap as usize != node {
+            return None;
+        }
+        let (before, behind) = (text.get(..start as usize)?, text.get(end as usize..)?);
+        Some(Around { before: before.as_bytes(), behind: behind.as_bytes(), is_template })
     }
 
     /// Reads a text.

@@ -63,12 +63,27 @@ impl ChatReader {
         self.begin(chunk);
         let mut rest = chunk;
         loop {
-            let taken =
-                self.take_alike(&mut rest, usize::MAX, |_, _| ())? || self.next_lone(&mut rest)?.is_some();
+            let run = self.take_texts(&mut rest) || self.take_alike(&mut rest, usize::MAX, |_, _| ())?;
+            if run && rest.is_empty() {
+                return Ok(());
+            }
+            let taken = self.next_lone(&mut rest)?.is_some();
             if taken && rest.is_empty() || !taken && self.next_step(&mut rest)?.is_none() {
                 return Ok(());
             }
         }
+    }
+
+    /// Takes events off `rest` and adds them up, as long as a text grows by them and nothing else happens: the commonest
+    /// case of [`take_alike`](Self::take_alike). Tells whether there was any.
+    #[inline]
+    fn take_texts(&mut self, rest: &mut &[u8]) -> bool {
+        let Self { chunks, accumulator, exceeded, .. } = self;
+        if exceeded.is_some() || !accumulator.has_plan() {
+            return false;
+        }
+        let growing = accumulator.own().growing();
+        growing.is_some_and(|mut growing| chunks.take_strings(rest, growing.by, |text| growing.push(text)))
     }
 
     /// Takes events off `rest` and adds them up, as long as there is a plan for them and their blocks are no longer

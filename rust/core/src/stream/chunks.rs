@@ -174,7 +174,7 @@ impl ChunkParser {
             && let Some(taken) = take(&alike, &rest[..block_len])
         {
             let (before, offset) = (*rest, self.data.events().bytes());
-            self.data.pass_object(rest, block_len);
+            self.data.pass_objects(rest, block_len, 1);
             self.payloads += 1;
             if let Err(error) = taken {
                 *rest = before;
@@ -183,6 +183,35 @@ impl ChunkParser {
             any = true;
         }
         Ok(any)
+    }
+
+    /// The same for chunks of which nothing but one string changes: `take` is given it, decoded, and leaves the event if
+    /// it returns false. The string is given by its template, which is the last one, and its place among
+    /// the values of the chunk.
+    #[inline]
+    pub(super) fn take_strings(
+        &mut self,
+        rest: &mut &[u8],
+        (template, node): (u32, usize),
+        mut take: impl FnMut(&[u8]) -> bool,
+    ) -> bool {
+        if self.lines.is_some() || self.data.peek_object(rest).is_none() {
+            return false;
+        }
+        let around = self.reader.as_mut().and_then(|reader| reader.around(template, node));
+        let Some(mut around) = around else { return false };
+        let (mut left, mut events) = (*rest, 0);
+        while let Some(start) = EventParser::data_start(left)
+            && let Some((string, len)) = around.string(&left[start..])
+            && let Some(block_len) = self.data.events().block_len(left, start, len)
+            && take(&string)
+        {
+            left = &left[block_len..];
+            events += 1;
+        }
+        self.payloads += events;
+        self.data.pass_objects(rest, rest.len() - left.len(), events);
+        events > 0
     }
 
     /// Reads a chunk that fits no template as it is.

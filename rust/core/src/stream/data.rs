@@ -81,10 +81,10 @@ impl DataParser {
         self.events.take_data(rest, start, len, block_len)
     }
 
-    /// The same for who has no use for the event.
+    /// The same for who has no use for the events, as [`EventParser::pass_data`] does.
     #[inline]
-    pub fn pass_object(&mut self, rest: &mut &[u8], block_len: usize) {
-        self.events.pass_data(rest, block_len);
+    pub fn pass_objects(&mut self, rest: &mut &[u8], len: usize, events: u64) {
+        self.events.pass_data(rest, len, events);
     }
 
     /// At the end of the stream, the data of an unterminated last event that may be a whole JSON object;

@@ -27,7 +27,14 @@ impl EventParser {
         if !self.at_block {
             self.at_block = self.reaches_block(rest);
         }
-        let value = rest.strip_prefix(b"data:").filter(|_| self.at_block)?;
+        if self.at_block { Self::data_start(rest) } else { None }
+    }
+
+    /// The same behind a block that has been taken as [`take_data`](Self::take_data) does.
+    #[inline]
+    #[must_use]
+    pub fn data_start(rest: &[u8]) -> Option<usize> {
+        let value = rest.strip_prefix(b"data:")?;
         Some(5 + usize::from(value.first() == Some(&b' ')))
     }
 
@@ -84,16 +91,16 @@ impl EventParser {
         block_len: usize,
     ) -> DataEvent<'c> {
         let (data, offset) = (&rest[start..start + len], self.bytes);
-        self.pass_data(rest, block_len);
+        self.pass_data(rest, block_len, 1);
         // It could have a type, an ID and a reconnection time only by other lines.
         DataEvent { data, number: self.events, offset }
     }
 
-    /// The same for who has no use for the event.
+    /// The same for who has no use for the events: so many, by the length of all their blocks.
     #[inline]
-    pub fn pass_data(&mut self, rest: &mut &[u8], block_len: usize) {
-        self.pass(rest, block_len);
-        self.recognised = true;
-        self.events += 1;
+    pub fn pass_data(&mut self, rest: &mut &[u8], len: usize, events: u64) {
+        self.pass(rest, len);
+        self.recognised |= events > 0;
+        self.events += events;
     }
 }
