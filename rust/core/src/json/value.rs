@@ -72,19 +72,29 @@ impl<'d> Iterator for Members<'d> {
 
     #[inline]
     fn next(&mut self) -> Option<Self::Item> {
-        loop {
-            let value = self.all.next()?;
-            let key = value.key();
-            if !value.document.has_duplicates || self.counts(key, value) {
-                return Some((key, value));
-            }
+        let value = self.all.next()?;
+        let document = value.document;
+        if document.has_duplicates || document.has_escaped_keys {
+            return self.next_that_counts(value);
         }
+        Some((value.plain_key(), value))
     }
 }
 
 impl<'d> Members<'d> {
-    /// Whether a member counts. It is asked of each, from the first on.
+    /// The same in a document in which a key stands twice or has an escape.
     #[cold]
+    fn next_that_counts(&mut self, mut value: Value<'d>) -> Option<(&'d str, Value<'d>)> {
+        loop {
+            let key = value.key();
+            if !value.document.has_duplicates || self.counts(key, value) {
+                return Some((key, value));
+            }
+            value = self.all.next()?;
+        }
+    }
+
+    /// Whether a member counts. It is asked of each, from the first on.
     fn counts(&mut self, key: &'d str, value: Value<'d>) -> bool {
         let last = self.last.get_or_insert_with(|| {
             let behind = Children { next: value, end: self.all.end };
@@ -177,8 +187,14 @@ impl<'d> Value<'d> {
         {
             return key;
         }
+        self.plain_key()
+    }
+
+    /// The key as it stands in the text.
+    #[inline]
+    fn plain_key(self) -> &'d str {
         let key = self.entry().key;
-        &self.text[key.start as usize..key.end as usize]
+        self.text.get(key.start as usize..key.end as usize).unwrap_or_default()
     }
 
     /// The members of an object in the order in which they stand, those that do not count included: for who
@@ -250,7 +266,11 @@ impl<'d> Value<'d> {
     #[must_use]
     pub fn as_index(self) -> Option<u64> {
         match self.kind() {
-            Kind::Number => self.raw().parse().ok(),
+            Kind::Number => match self.raw().as_bytes() {
+                // Nearly all are that.
+                [digit @ b'0'..=b'9'] => Some(u64::from(digit - b'0')),
+                _ => self.raw().parse().ok(),
+            },
             Kind::String => {
                 let text = self.as_str()?;
                 text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok())?
