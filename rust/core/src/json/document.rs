@@ -60,10 +60,13 @@ pub(super) struct Moved {
 #[derive(Clone, Copy, Debug)]
 struct Open {
     node: u32,
-    is_object: bool,
+    closing: u8,
     /// A bit for each key so far, by a small hash: two of one key have the same.
     keys: u64,
 }
+
+/// What is around the outermost value.
+const OUTSIDE: Open = Open { node: 0, closing: 0, keys: 0 };
 
 /// The values of one JSON text.
 #[derive(Debug, Default)]
@@ -109,20 +112,22 @@ impl Document {
         let begun = self.nodes.partition_point(|node| (node.value.start as usize) < shared);
         let Some(from) = begun.checked_sub(1).filter(|&from| from > 0) else { return self.read(text) };
         self.open.clear();
+        let mut inside = OUTSIDE;
         let mut number = 0;
         while number < from {
             let node = self.nodes[number];
-            if let Some(object) = self.open.last_mut().filter(|container| container.is_object) {
-                object.keys |= bit(text.as_bytes(), node.key);
+            if inside.is_object() {
+                inside.keys |= bit(text.as_bytes(), node.key);
             }
             if node.next as usize > from {
-                let is_object = text.as_bytes()[node.value.start as usize] == b'{';
-                self.open.push(Open { node: position(number), is_object, keys: 0 });
+                self.open.push(inside);
+                inside = Open::new(number, text.as_bytes()[node.value.start as usize]);
                 number += 1;
             } else {
                 number = node.next as usize;
             }
         }
+        self.open.push(inside);
         // That the old text had escapes is taken for the new one's as well; it is hardly ever asked.
         self.suspicious = self.has_duplicates;
         let Node { key, value, .. } = self.nodes[from];
@@ -209,17 +214,17 @@ impl Document {
 
     fn values(&mut self, text: &[u8], mut at: usize) -> Result<(), Invalid> {
         // The innermost container stands beside the stack.
-        let mut inside = self.open.pop();
+        let mut inside = self.open.pop().unwrap_or(OUTSIDE);
         loop {
             let mut key = Span::default();
-            if let Some(object) = inside.as_mut().filter(|container| container.is_object) {
+            if inside.is_object() {
                 let escaped;
                 (key, at, escaped) = scan_key(text, at)?;
                 let bit = bit(text, key);
-                if escaped || object.keys & bit != 0 {
-                    self.note_key(text, object.node, key, escaped);
+                if escaped || inside.keys & bit != 0 {
+                    self.note_key(text, inside.node, key, escaped);
                 }
-                object.keys |= bit;
+                inside.keys |= bit;
             }
             let number = self.nodes.len();
             let (start, first) = scan::token(text, at)?;
@@ -230,19 +235,18 @@ impl Document {
                     close + 1
                 }
                 b'{' | b'[' => {
-                    if self.open.len() + usize::from(inside.is_some()) == MAX_DEPTH {
+                    if self.open.len() == MAX_DEPTH {
                         return Err(Invalid);
                     }
+                    let container = Open::new(number, first);
                     at = start + 1;
                     let (within, next) = scan::token(text, at)?;
-                    if next == first + 2 {
+                    if next == container.closing {
                         within + 1
                     } else {
                         self.nodes.push(Node::new(key, start, start, 0));
-                        let container = Open { node: position(number), is_object: first == b'{', keys: 0 };
-                        if let Some(around) = inside.replace(container) {
-                            self.open.push(around);
-                        }
+                        self.open.push(inside);
+                        inside = container;
                         continue;
                     }
                 }
@@ -251,25 +255,29 @@ impl Document {
             };
             self.nodes.push(Node::new(key, start, end, number + 1));
             // Out of the containers that end here, up to the next value.
-            loop {
-                let Some(container) = inside else {
+            while text.get(end) != Some(&b',') {
+                if inside.closing == OUTSIDE.closing {
                     return if scan::space(text, end) == text.len() { Ok(()) } else { Err(Invalid) };
-                };
+                }
                 let (next, byte) = scan::token(text, end)?;
+                end = next;
                 if byte == b',' {
-                    at = next + 1;
                     break;
                 }
-                if byte != container.closing() {
+                if byte != inside.closing {
                     return Err(Invalid);
                 }
-                end = next + 1;
+                end += 1;
                 let count = self.nodes.len();
-                let node = &mut self.nodes[container.node as usize];
+                let node = &mut self.nodes[inside.node as usize];
                 node.value.end = position(end);
                 node.next = position(count);
-                inside = self.open.pop();
+                inside = self.open.pop().unwrap_or(OUTSIDE);
             }
+            if inside.closing == OUTSIDE.closing {
+                return Err(Invalid);
+            }
+            at = end + 1;
         }
     }
 
@@ -312,9 +320,9 @@ impl Document {
 /// Reads the key at or behind a place: the key, the place behind its colon, and whether it has an escape.
 #[inline]
 fn scan_key(text: &[u8], at: usize) -> Result<(Span, usize, bool), Invalid> {
-    let (quote, b'"') = scan::token(text, at)? else { return Err(Invalid) };
+    let quote = scan::expect(text, at, b'"')?;
     let Quoted { close, escaped, .. } = scan::string(text, quote + 1)?;
-    let (colon, b':') = scan::token(text, close + 1)? else { return Err(Invalid) };
+    let colon = scan::expect(text, close + 1, b':')?;
     Ok((Span { start: position(quote + 1), end: position(close) }, colon + 1, escaped))
 }
 
@@ -377,8 +385,13 @@ impl Packed {
 }
 
 impl Open {
-    fn closing(&self) -> u8 {
-        if self.is_object { b'}' } else { b']' }
+    fn new(node: usize, opening: u8) -> Self {
+        // Both stand two places before their counterparts.
+        Self { node: position(node), closing: opening + 2, keys: 0 }
+    }
+
+    fn is_object(&self) -> bool {
+        self.closing == b'}'
     }
 }
 
@@ -397,10 +410,9 @@ impl Node {
 /// One of 64 bits for a key.
 #[inline]
 fn bit(text: &[u8], key: Span) -> u64 {
-    // Of an empty key, both are quotes.
-    let byte = |at: u32| text.get(at as usize).map_or(0, |&byte| u32::from(byte));
-    let hash = (key.end - key.start) * 13 + byte(key.start) * 7 + byte(key.end - 1);
-    1 << (hash % 64)
+    // Of an empty key, the first byte is its closing quote.
+    let first = text.get(key.start as usize).map_or(0, |&byte| u32::from(byte));
+    1_u64.wrapping_shl(first ^ ((key.end - key.start) * 3))
 }
 
 /// `read` has made sure that every position fits.

@@ -36,6 +36,16 @@ pub(super) fn token(text: &[u8], at: usize) -> Result<(usize, u8), Invalid> {
     }
 }
 
+/// Where a byte stands that has to be the first at or behind a place which is no white space.
+#[inline]
+pub(super) fn expect(text: &[u8], at: usize, byte: u8) -> Result<usize, Invalid> {
+    if text.get(at) == Some(&byte) {
+        return Ok(at);
+    }
+    let at = more_space(text, at);
+    if text.get(at) == Some(&byte) { Ok(at) } else { Err(Invalid) }
+}
+
 #[inline(never)]
 fn more_space(text: &[u8], mut at: usize) -> usize {
     while let Some(b' ' | b'\n' | b'\r' | b'\t') = text.get(at) {
@@ -83,7 +93,8 @@ fn escaped_string(text: &[u8], start: usize, mut at: usize) -> Result<Quoted, In
 /// Bytes beyond ASCII in front of it leave bits in `beyond`.
 #[inline]
 fn special(text: &[u8], mut at: usize, beyond: &mut u64) -> usize {
-    while let Some(&block) = text.get(at..).and_then(<[u8]>::first_chunk::<8>) {
+    let blocks = text.get(at..).unwrap_or_default().as_chunks::<8>().0;
+    for &block in blocks {
         let word = u64::from_le_bytes(block);
         // With this bit turned, the quote comes right behind the control characters, and nothing else gets there. In
         // each difference only bits above the first hit may be wrong, and the first hit is what is asked for.
