@@ -106,11 +106,12 @@ impl Document {
         self.go_on(text, 0)
     }
 
-    /// Reads a text that has its first `shared` bytes in common with the one whose values it holds, of
+    /// Reads a text that has its first `shared` bytes in common with the one of which these are the values, and of
     /// which no key has an escape.
-    pub(super) fn read_on(&mut self, text: &str, shared: usize) -> Result<(), Invalid> {
-        let begun = self.nodes.partition_point(|node| (node.value.start as usize) < shared);
+    pub(super) fn read_on(&mut self, text: &str, known: &Packed, shared: usize) -> Result<(), Invalid> {
+        let begun = known.nodes.partition_point(|node| usize::from(node.value[0]) < shared);
         let Some(from) = begun.checked_sub(1).filter(|&from| from > 0) else { return self.read(text) };
+        self.unpack_first(known, from);
         self.open.clear();
         let mut inside = OUTSIDE;
         let mut number = 0;
@@ -130,8 +131,7 @@ impl Document {
         self.open.push(inside);
         // That the old text had escapes is taken for the new one's as well; it is hardly ever asked.
         self.suspicious = self.has_duplicates;
-        let Node { key, value, .. } = self.nodes[from];
-        self.nodes.truncate(from);
+        let Node { key, value, .. } = known.nodes[from].node();
         // No key begins at 0.
         let at = if key.start > 0 { key.start - 1 } else { value.start };
         self.go_on(text, at as usize)
@@ -165,8 +165,13 @@ impl Document {
 
     /// Takes over values that were kept.
     pub(super) fn unpack(&mut self, packed: &Packed) {
+        self.unpack_first(packed, packed.nodes.len());
+    }
+
+    /// The same with so many of them.
+    fn unpack_first(&mut self, packed: &Packed, count: usize) {
         self.nodes.clear();
-        self.nodes.extend(packed.nodes.iter().map(PackedNode::node));
+        self.nodes.extend(packed.nodes[..count].iter().map(PackedNode::node));
         self.has_escapes = packed.has_escapes;
         self.has_escaped_keys = false;
         self.has_duplicates = packed.has_duplicates;
@@ -331,7 +336,7 @@ fn scan_key(text: &[u8], at: usize) -> Result<(Span, usize, bool), Invalid> {
 pub(super) struct Packed {
     nodes: Box<[PackedNode]>,
     has_escapes: bool,
-    has_duplicates: bool,
+    pub has_duplicates: bool,
 }
 
 /// A [`Node`] of a text that is shorter than 64 KiB.

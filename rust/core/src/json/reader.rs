@@ -103,7 +103,9 @@ impl Around<'_> {
 /// Reads texts, by templates where they fit.
 #[derive(Debug, Default)]
 pub struct Reader {
-    templates: Vec<Template>,
+    templates: [Template; MAX_TEMPLATES],
+    /// How many of them there are.
+    known: usize,
     /// The template that was used last: it comes first.
     last: Option<usize>,
     /// The last text was of that template, or became it.
@@ -135,7 +137,7 @@ impl Reader {
     #[inline(never)]
     fn fit_another(&mut self, bytes: &[u8]) -> Option<Fit> {
         let last = self.last;
-        (0..self.templates.len()).filter(|&slot| Some(slot) != last).find_map(|slot| {
+        (0..self.known).filter(|&slot| Some(slot) != last).find_map(|slot| {
             let len = self.templates[slot].fit(bytes, &mut self.filled)?;
             Some(self.fitted(slot, len))
         })
@@ -185,9 +187,10 @@ impl Reader {
     }
 
     fn read_unlike(&mut self, text: &str, is_line: bool) -> Result<Read, Invalid> {
-        match self.fit_newly(text) {
+        let shared = self.shared_with_last(text);
+        match self.fit_newly(text, shared) {
             Some(fit) => Ok(Read::Like(fit)),
-            None => self.parse(text, is_line).map(|()| Read::Parsed),
+            None => self.parse(text, is_line, shared).map(|()| Read::Parsed),
         }
     }
 
@@ -195,7 +198,7 @@ impl Reader {
     /// becomes a template only once another one looks like it.
     /// The text is known to fit no template as it is.
     pub fn fit_or_remember(&mut self, text: &str) -> Option<Fit> {
-        let fit = self.fit_newly(text);
+        let fit = self.fit_newly(text, self.shared_with_last(text));
         if fit.is_some() || text.len() > MAX_TEXT || !text.starts_with('{') {
             return fit;
         }
@@ -208,7 +211,7 @@ impl Reader {
             self.learn(&other);
             // It is not used again before the next text is learned.
             self.document.shrink();
-            let fit = self.fit_newly(text);
+            let fit = self.fit_newly(text, self.shared_with_last(text));
             if fit.is_some() {
                 return fit;
             }
@@ -269,8 +272,13 @@ impl Reader {
         &self.document
     }
 
+    /// How many bytes at the beginning a text has in common with all texts of the template that was used last.
+    fn shared_with_last(&self, text: &str) -> usize {
+        self.last.map_or(0, |slot| self.templates[slot].shared(text.as_bytes()))
+    }
+
     /// Parses a text that fits no template, and makes it one if it may be.
-    fn parse(&mut self, text: &str, is_line: bool) -> Result<(), Invalid> {
+    fn parse(&mut self, text: &str, is_line: bool, shared: usize) -> Result<(), Invalid> {
         self.is_template = false;
         self.shared = None;
         if self.document.capacity() > KEPT_CAPACITY {
@@ -281,14 +289,9 @@ impl Reader {
         }
         match self.last.map(|slot| &self.templates[slot]) {
             Some(like) => {
-                let shared = common_prefix(like.text.as_bytes(), text.as_bytes());
-                self.document.unpack(&like.values);
-                let had_duplicates = self.document.has_duplicates;
-                self.document.read_on(text, shared)?;
-                if !(had_duplicates || self.document.has_duplicates) {
-                    // What is in a gap may have been another text since.
-                    let len = like.gaps.first().map_or(shared, |gap| shared.min(gap.start as usize));
-                    self.shared = Some(Shared { template: like.number, len });
+                self.document.read_on(text, &like.values, shared)?;
+                if !(like.values.has_duplicates || self.document.has_duplicates) {
+                    self.shared = Some(Shared { template: like.number, len: shared });
                 }
             }
             None => self.document.read(text)?,
@@ -301,9 +304,9 @@ impl Reader {
 
     /// Makes a template of the text that was parsed.
     fn learn(&mut self, text: &str) {
-        let slot = if self.templates.len() < MAX_TEMPLATES {
-            self.templates.push(Template::default());
-            self.templates.len() - 1
+        let slot = if self.known < MAX_TEMPLATES {
+            self.known += 1;
+            self.known - 1
         } else {
             // Whichever is not in use: a stream that changes its shape all the time has no use for any.
             self.last.map_or(0, |last| (last + 1) % MAX_TEMPLATES)
@@ -320,17 +323,23 @@ impl Reader {
         self.is_template = true;
     }
 
-    /// Finds a template that the text fits if it has more gaps.
-    fn fit_newly(&mut self, text: &str) -> Option<Fit> {
+    /// Finds a template that the text fits if it has more gaps. What it has in common with the last one at the
+    /// beginning is known: `shared`.
+    fn fit_newly(&mut self, text: &str, shared: usize) -> Option<Fit> {
         if text.len() > MAX_TEXT {
             return None;
         }
-        let last = self.last;
         // The last one first, then the newest.
-        let order =
-            || last.into_iter().chain((0..self.templates.len()).rev().filter(move |&it| Some(it) != last));
-        let (slot, gaps) =
-            order().find_map(|slot| Some((slot, self.templates[slot].gaps_for(text.as_bytes())?)))?;
+        let last = self.last?;
+        let new = text.as_bytes();
+        let gaps_of_another = |slot| {
+            let template: &Template = &self.templates[slot];
+            Some((slot, template.gaps_for(new, template.shared(new))?))
+        };
+        let (slot, gaps) = match self.templates[last].gaps_for(new, shared) {
+            Some(gaps) => (last, gaps),
+            None => (0..self.known).rev().filter(|&slot| slot != last).find_map(gaps_of_another)?,
+        };
         let template = &mut self.templates[slot];
         template.gaps = gaps;
         self.serial += 1;

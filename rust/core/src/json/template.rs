@@ -84,15 +84,26 @@ impl Template {
         (bytes.len() - at >= fixed.len() && bytes[at..].starts_with(fixed)).then(|| at + fixed.len())
     }
 
-    /// The gaps that it takes for a text to fit, if it differs in scalars alone.
-    pub fn gaps_for(&self, new: &[u8]) -> Option<Box<[Gap]>> {
+    /// How many bytes at the beginning a text has in common with all texts that fit.
+    pub fn shared(&self, text: &[u8]) -> usize {
+        let end = self.gaps.first().map_or(self.text.len(), |gap| gap.start as usize);
+        common_prefix(&self.text.as_bytes()[..end], text)
+    }
+
+    /// The gaps that it takes for a text to fit, if it differs in scalars alone. What they have in common at the
+    /// beginning is known: `shared`.
+    pub fn gaps_for(&self, new: &[u8], shared: usize) -> Option<Box<[Gap]>> {
         let old = self.text.as_bytes();
+        let mut shared = Some(shared);
         let mut known = self.gaps.iter().peekable();
         let (mut gaps, mut count) = ([Gap::default(); MAX_GAPS], 0);
         let (mut from, mut at) = (0, 0);
         loop {
             let end = known.peek().map_or(old.len(), |gap| gap.start as usize);
-            let equal = common_prefix(&old[from..end], new.get(at..)?);
+            let equal = match shared.take() {
+                Some(shared) => shared,
+                None => common_prefix(&old[from..end], new.get(at..)?),
+            };
             let gap = if from + equal < end {
                 self.gap_at(from + equal)?
             } else if let Some(&&gap) = known.peek() {
