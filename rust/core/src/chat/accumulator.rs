@@ -335,8 +335,14 @@ impl Accumulator {
         check("max_tool_calls", calls, self.limits.max_tool_calls)
     }
 
+    #[inline]
     fn add_usage(&mut self, usage: Option<Value<'_>>) {
-        let Some(usage) = usage.filter(|usage| usage.kind() == Kind::Object) else { return };
+        if let Some(usage) = usage.filter(|usage| usage.kind() == Kind::Object) {
+            self.set_usage(usage);
+        }
+    }
+
+    fn set_usage(&mut self, usage: Value<'_>) {
         let real = counts(usage, |_| true);
         if real || !self.real_usage {
             set(&mut self.usage, usage.raw());

@@ -10,6 +10,7 @@ use crate::chat::Text;
 use crate::chat::extras::{Extras, RawList};
 use crate::chat::plan::{Growth, Target};
 use crate::chat::reasoning::Reasoning;
+use crate::chat::text::{Word, word};
 use crate::chat::tool_calls::ToolCalls;
 use crate::json::{Kind, Value};
 
@@ -48,7 +49,7 @@ pub struct Logprobs {
 #[derive(Clone, Debug, Default)]
 pub struct Choice {
     /// The first that is not blank; empty stands for "assistant".
-    pub role: Box<str>,
+    pub role: Word,
     /// None until a string is sent, also an empty one.
     pub content: Option<Text>,
     /// None until text is sent.
@@ -68,7 +69,7 @@ pub struct Choice {
     /// Log probabilities, if there are any.
     pub logprobs: Option<Box<Logprobs>>,
     /// The last one that is not blank.
-    pub finish_reason: Option<Box<str>>,
+    pub finish_reason: Option<Word>,
     /// Fields of the delta that nobody interprets.
     pub message_extras: Extras,
     /// Fields of the choice that nobody interprets.
@@ -137,7 +138,7 @@ impl Choice {
         if let Some(reason) = choice.finish_reason.and_then(Value::as_nonblank)
             && self.finish_reason.as_deref() != Some(&*reason)
         {
-            self.finish_reason = Some((*reason).into());
+            self.finish_reason = Some(word(&reason));
         }
         if let Some(logprobs) = choice.logprobs {
             more += self.add_logprobs(logprobs, growth);
@@ -188,7 +189,7 @@ impl Choice {
             match key {
                 "role" => {
                     if let Some(role) = value.as_nonblank().filter(|_| self.role.is_empty()) {
-                        self.role = (*role).into();
+                        self.role = word(&role);
                     }
                 }
                 "content" => more += self.add_content(value, growth),

@@ -26,5 +26,5 @@ pub use choice::{Audio, Choice, FunctionCall, Logprobs};
 pub use error::ProviderError;
 pub use extras::{Extras, RawList};
 pub use reasoning::{Detail, Reasoning};
-pub use text::Text;
+pub use text::{Text, Word};
 pub use tool_calls::{Repair, Repairs, ToolCall, ToolCalls};

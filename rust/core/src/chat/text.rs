@@ -51,3 +51,18 @@ pub(super) fn append(held: &mut String, piece: &str) -> isize {
     held.push_str(piece);
     piece.len().cast_signed()
 }
+
+/// A word that in nearly all messages is one of a few, which take no memory.
+pub type Word = Cow<'static, str>;
+
+/// Keeps a word.
+pub(super) fn word(text: &str) -> Word {
+    Cow::Borrowed(match text {
+        "assistant" => "assistant",
+        "function" => "function",
+        "length" => "length",
+        "stop" => "stop",
+        "tool_calls" => "tool_calls",
+        other => return Cow::Owned(other.into()),
+    })
+}

@@ -24,7 +24,7 @@
 use crate::chat::Extras;
 use crate::chat::places::Places;
 use crate::chat::plan::Growth;
-use crate::chat::text::append;
+use crate::chat::text::{Word, append, word};
 use crate::json::{Completeness, Document, Kind, Value, compact};
 
 /// Something about a call that had to be put right.
@@ -93,7 +93,7 @@ pub struct ToolCall {
     /// An id of its own, for a call that has none: made when the call begins, so that it does not change.
     pub generated_id: Box<str>,
     /// `type` as sent; empty stands for "function".
-    pub kind: Box<str>,
+    pub kind: Word,
     /// Whether the call has a `custom` part, whose input is free text, instead of a `function`.
     pub custom: bool,
     /// The name of the function or tool.
@@ -331,7 +331,7 @@ impl ToolCalls {
             call.repairs.add(Repair::IndexMissing);
         }
         if let Some(kind) = kind.filter(|_| call.kind.is_empty()) {
-            call.kind = (*kind).into();
+            call.kind = word(&kind);
         }
         call.custom |= custom.is_some() || (body.is_none() && *call.kind == *"custom");
         more += call.add_name(&fragment);

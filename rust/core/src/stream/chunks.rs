@@ -7,6 +7,8 @@
 //! be one is kept until a field or comment proves otherwise. And some servers report an error in a field of
 //! that name, which is taken for an event of type "error".
 
+use std::sync::Arc;
+
 use crate::LimitExceeded;
 use crate::json::{Alike, Document, Fit, Read, Reader, Shared, Value};
 use crate::sse::{DataEvent, Event, EventParser};
@@ -82,7 +84,7 @@ struct Lines {
 #[derive(Debug)]
 pub struct ChunkParser {
     data: DataParser,
-    sentinel: Option<Box<str>>,
+    sentinel: Option<Arc<str>>,
     /// None until the first payload.
     reader: Option<Box<Reader>>,
     /// For what does not come as an event of its own. Few streams have any such thing, so what is for it is kept
@@ -103,9 +105,10 @@ impl ChunkParser {
     /// A parser of a new stream.
     #[must_use]
     pub fn new(max_event_size: usize, sentinel: Option<&str>) -> Self {
+        let data = DataParser::of(EventParser::new(max_event_size, b"").with_error_field(), sentinel);
         Self {
-            data: DataParser::of(EventParser::new(max_event_size, b"").with_error_field(), sentinel),
-            sentinel: sentinel.map(Into::into),
+            sentinel: data.sentinel(),
+            data,
             reader: None,
             document: None,
             text: Box::default(),

@@ -1,5 +1,7 @@
 //! The data of events, up to the sentinel, and of an unterminated last event.
 
+use std::sync::Arc;
+
 use crate::LimitExceeded;
 use crate::sse::{DataEvent, Event, EventParser};
 
@@ -19,7 +21,7 @@ pub enum Data<'a> {
 pub struct DataParser {
     events: EventParser,
     /// Without white space around it; None for streams that have none.
-    sentinel: Option<Box<str>>,
+    sentinel: Option<Arc<str>>,
     /// The sentinel looks like an object, so that an object may be the sentinel.
     is_object: bool,
     done: bool,
@@ -131,6 +133,11 @@ impl DataParser {
     #[must_use]
     pub fn is_done(&self) -> bool {
         self.done
+    }
+
+    /// The sentinel, without white space around it.
+    pub(super) fn sentinel(&self) -> Option<Arc<str>> {
+        self.sentinel.clone()
     }
 
     /// The parser below, for its counters.
