@@ -93,8 +93,8 @@ fn escaped_string(text: &[u8], start: usize, mut at: usize) -> Result<Quoted, In
 /// Bytes beyond ASCII in front of it leave bits in `beyond`.
 #[inline]
 fn special(text: &[u8], mut at: usize, beyond: &mut u64) -> usize {
-    let blocks = text.get(at..).unwrap_or_default().as_chunks::<8>().0;
-    for &block in blocks {
+    let mut rest = text.get(at..).unwrap_or_default();
+    while let Some((&block, behind)) = rest.split_first_chunk::<8>() {
         let word = u64::from_le_bytes(block);
         // With this bit turned, the quote comes right behind the control characters, and nothing else gets there. In
         // each difference only bits above the first hit may be wrong, and the first hit is what is asked for.
@@ -104,11 +104,12 @@ fn special(text: &[u8], mut at: usize, beyond: &mut u64) -> usize {
         if hits != 0 {
             // Of the bytes in front of the hit.
             *beyond |= word & HIGH & (hits ^ (hits - 1));
-            return at + (hits.trailing_zeros() / 8) as usize;
+            return text.len() - rest.len() + (hits.trailing_zeros() / 8) as usize;
         }
         *beyond |= word & HIGH;
-        at += 8;
+        rest = behind;
     }
+    at = text.len() - rest.len();
     while let Some(&byte) = text.get(at).filter(|byte| !matches!(byte, b'"' | b'\\' | 0..0x20)) {
         *beyond |= u64::from(byte & 0x80);
         at += 1;
