@@ -201,9 +201,24 @@ impl Document {
         for node in before.iter_mut().filter(|node| node.value.end > first.old_end) {
             node.value.end = moved(node.value.end);
         }
-        for node in behind {
-            node.key = Span { start: moved(node.key.start), end: moved(node.key.end) };
-            node.value = Span { start: moved(node.value.start), end: moved(node.value.end) };
+        // Nothing changes between a key and its value, and inside a scalar that is no gap.
+        let (mut ahead, mut by) = (gaps.clone().peekable(), 0);
+        for (node, number) in behind.iter_mut().zip(first.node..) {
+            while let Some(gap) = ahead.next_if(|gap| gap.old_end <= node.value.start) {
+                by = gap.new_end.wrapping_sub(gap.old_end);
+            }
+            node.value.end = if node.next != number + 1 {
+                moved(node.value.end)
+            } else if let Some(gap) = ahead.peek().filter(|gap| gap.node == number) {
+                gap.new_end
+            } else {
+                node.value.end.wrapping_add(by)
+            };
+            node.value.start = node.value.start.wrapping_add(by);
+            if node.key.end > 0 {
+                node.key.start = node.key.start.wrapping_add(by);
+                node.key.end = node.key.end.wrapping_add(by);
+            }
         }
     }
 
