@@ -90,6 +90,8 @@ pub struct Accumulator {
     size: isize,
     /// The template that the last chunk was of, by its number, if that is known.
     template: Option<u32>,
+    /// Where the first field of that chunk begins which may say something though it says what it said.
+    telling: usize,
     /// For chunks like the one that was added in full last.
     plan: Option<Plan>,
 }
@@ -114,6 +116,7 @@ impl Accumulator {
             real_usage: false,
             size: 0,
             template: None,
+            telling: 0,
             plan: None,
         }
     }
@@ -151,10 +154,14 @@ impl Accumulator {
         let (mut choices, mut usage, mut groq_usage) = (None, None, None);
         // Looking for an error takes a second pass, so only where there may be one.
         let mut suspicious = event == "error" || chunk.kind() == Kind::Array;
-        for (key, value) in chunk.members() {
-            // A field that says what it said a chunk ago changes nothing: of each the first or the last value counts,
-            // and an error would have been found. What may be said in several places has to be told apart again.
-            if value.end() < same && !matches!(key, "choices" | "usage" | "x_groq") {
+        // A field that says what it said a chunk ago changes nothing: of each the first or the last value counts, and an
+        // error would have been found. What may be said in several places has to be told apart again.
+        let unchanged = same.min(self.telling);
+        self.telling = chunk.end();
+        for (key, value) in chunk.members_behind(unchanged) {
+            if matches!(key, "choices" | "usage" | "x_groq") {
+                self.telling = self.telling.min(value.start());
+            } else if value.end() < same {
                 continue;
             }
             match key {

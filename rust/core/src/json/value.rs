@@ -174,6 +174,17 @@ impl<'d> Value<'d> {
         Members { all: self.children(Kind::Object), last: None }
     }
 
+    /// The same from the first one on that does not end in front of a place of the text.
+    #[inline]
+    #[must_use]
+    pub fn members_behind(self, place: usize) -> Members<'d> {
+        let mut all = self.children(Kind::Object);
+        while all.next.number < all.end && all.next.end() < place {
+            all.next.number = all.next.entry().next as usize;
+        }
+        Members { all, last: None }
+    }
+
     /// The members of an object, those that do not count included.
     #[inline]
     pub(super) fn all_members(self) -> impl Iterator<Item = (&'d str, Value<'d>)> {
