@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use memchr::memchr;
 
-use super::document::{Document, Node};
+use super::document::{Document, Node, Span};
 use super::scan;
 
 /// The six kinds of JSON values.
@@ -241,11 +241,12 @@ impl<'d> Value<'d> {
     #[inline]
     #[must_use]
     pub fn as_str(self) -> Option<Cow<'d, str>> {
-        if self.kind() != Kind::String {
+        let Span { start, end } = self.entry().value;
+        let (start, end) = (start as usize, end as usize);
+        if self.text.as_bytes().get(start) != Some(&b'"') {
             return None;
         }
-        let span = self.entry().value;
-        Some(self.unescape(&self.text[span.start as usize + 1..span.end as usize - 1]))
+        Some(self.unescape(self.text.get(start + 1..end - 1)?))
     }
 
     /// Decodes what stands between the quotes of a string. Most texts have no escape anywhere.
