@@ -72,26 +72,22 @@ impl<'d> Iterator for Members<'d> {
 
     #[inline]
     fn next(&mut self) -> Option<Self::Item> {
-        let value = self.all.next()?;
-        let document = value.document;
-        if document.has_duplicates || document.has_escaped_keys {
-            return self.next_that_counts(value);
+        let mut value = self.all.next()?;
+        if value.document.has_duplicates {
+            value.number = self.number_that_counts(value)?;
         }
-        Some((value.plain_key(), value))
+        Some((value.key(), value))
     }
 }
 
 impl<'d> Members<'d> {
-    /// The same in a document in which a key stands twice or has an escape.
+    /// The first member from this one on that counts.
     #[cold]
-    fn next_that_counts(&mut self, mut value: Value<'d>) -> Option<(&'d str, Value<'d>)> {
-        loop {
-            let key = value.key();
-            if !value.document.has_duplicates || self.counts(key, value) {
-                return Some((key, value));
-            }
+    fn number_that_counts(&mut self, mut value: Value<'d>) -> Option<usize> {
+        while !self.counts(value.key(), value) {
             value = self.all.next()?;
         }
+        Some(value.number)
     }
 
     /// Whether a member counts. It is asked of each, from the first on.
@@ -198,12 +194,6 @@ impl<'d> Value<'d> {
         {
             return key;
         }
-        self.plain_key()
-    }
-
-    /// The key as it stands in the text.
-    #[inline]
-    fn plain_key(self) -> &'d str {
         let key = self.entry().key;
         self.text.get(key.start as usize..key.end as usize).unwrap_or_default()
     }
