@@ -149,7 +149,7 @@ impl Plan {
         let (mut others, mut replaced): (Vec<_>, Vec<(Replaced, usize)>) = Default::default();
         let gaps = alike.gaps().enumerate();
         for (gap, node) in gaps.filter(|&(_, node)| node != self.text.node && Some(node) != self.padding) {
-            let field = chunk.members().find(|(_, field)| field.holds(node));
+            let field = chunk.member_holding(node);
             let change =
                 field.map(|(key, field)| (accumulator.change_of(key, field, is_gap), field.node_number()));
             let needed = match change {

@@ -181,6 +181,16 @@ impl<'d> Value<'d> {
         Members { all, last: None }
     }
 
+    /// The member that counts of an object in which a value of the document is, by its number.
+    #[must_use]
+    pub fn member_holding(self, node_number: usize) -> Option<(&'d str, Value<'d>)> {
+        if self.document.has_duplicates {
+            return self.members().find(|(_, member)| member.holds(node_number));
+        }
+        let member = self.children(Kind::Object).find(|member| member.holds(node_number))?;
+        Some((member.key(), member))
+    }
+
     /// The members of an object, those that do not count included.
     #[inline]
     pub(super) fn all_members(self) -> impl Iterator<Item = (&'d str, Value<'d>)> {
