@@ -207,14 +207,17 @@ impl Accumulator {
                 let choice = Fields::of(choice);
                 suspicious |= choice.error.is_some_and(Value::is_truthy);
                 self.add_choice(&choice, &mut growth)?;
-                self.add_usage(choice.usage);
+                if let Some(usage) = choice.usage {
+                    self.add_usage(usage);
+                }
             }
         }
         if suspicious && self.error.is_none() {
             self.error = ProviderError::find(event, chunk).map(Box::new);
         }
-        self.add_usage(groq_usage);
-        self.add_usage(usage);
+        for usage in groq_usage.into_iter().chain(usage) {
+            self.add_usage(usage);
+        }
         self.plan = Plan::of(growth, padding);
         check("max_message_size", self.size.unsigned_abs(), self.limits.max_message_size)
     }
@@ -342,14 +345,10 @@ impl Accumulator {
         check("max_tool_calls", calls, self.limits.max_tool_calls)
     }
 
-    #[inline]
-    fn add_usage(&mut self, usage: Option<Value<'_>>) {
-        if let Some(usage) = usage.filter(|usage| usage.kind() == Kind::Object) {
-            self.set_usage(usage);
+    fn add_usage(&mut self, usage: Value<'_>) {
+        if usage.kind() != Kind::Object {
+            return;
         }
-    }
-
-    fn set_usage(&mut self, usage: Value<'_>) {
         let real = counts(usage, |_| true);
         if real || !self.real_usage {
             set(&mut self.usage, usage.raw());

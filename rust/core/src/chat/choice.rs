@@ -150,7 +150,6 @@ impl Choice {
         }
         let Fields { message, .. } = *choice;
         let delta = choice.delta.filter(|delta| !delta.is_null());
-        let index = choice.index.and_then(Value::as_index).unwrap_or(0);
         if let Some(delta) = delta.filter(|delta| delta.kind() == Kind::Object) {
             self.has_delta = true;
             more += self.add_delta(delta, growth);
@@ -159,6 +158,7 @@ impl Choice {
         {
             growth.other();
             // Of choices that are merged, each has a message of its own.
+            let index = choice.index.and_then(Value::as_index).unwrap_or(0);
             if self.message_of.replace(index) != Some(index) {
                 let growth = self.add_delta(message, growth);
                 self.message_size += growth;

@@ -67,8 +67,11 @@ impl ChatReader {
             if run && rest.is_empty() {
                 return Ok(());
             }
-            let taken = self.next_lone(&mut rest)?.is_some();
-            if taken && rest.is_empty() || !taken && self.next_step(&mut rest)?.is_none() {
+            let lone = self.take_lone(&mut rest);
+            if let Some(lone) = &lone {
+                self.add_lone(lone)?;
+            }
+            if lone.is_some() && rest.is_empty() || lone.is_none() && self.next_step(&mut rest)?.is_none() {
                 return Ok(());
             }
         }
