@@ -328,6 +328,58 @@ fn a_key_that_stands_twice_hides_no_value_of_the_next_chunk() {
     assert!(message_of(&[one, r#"{"model":"a","n":2}"#]).contains(r#""model":"a""#));
 }
 
+/// A stream of chunks that differ in their content alone.
+fn texts(contents: &[&str]) -> String {
+    let chunk = |content: &&str| {
+        format!(r#"{{"id":"a","choices":[{{"index":0,"delta":{{"content":"{content}"}}}}]}}"#)
+    };
+    contents.iter().map(|content| block(&chunk(content), u8::MAX)).collect()
+}
+
+#[test]
+fn texts_in_one_piece_add_up_to_what_they_say() {
+    let body =
+        texts(&["a", "b", "\\\"c\\n", "", "é", r"\ud83d\ude00", "z", "a longer text, of more than one word"]);
+    let mut reader = reader(false, 1 << 20);
+    reader.feed(body.as_bytes()).unwrap();
+    let (_, choice) = reader.message().choices().next().unwrap();
+    let content = choice.content.as_ref().unwrap().as_str();
+    assert_eq!(content, "ab\"c\né\u{1f600}za longer text, of more than one word");
+}
+
+#[test]
+fn a_text_that_is_none_ends_a_run_and_no_more() {
+    for bad in [r"\x", r"\ud83d", "\u{1}", "\\"] {
+        let body = texts(&["a", "b", bad, "c"]);
+        let pieces: Vec<&[u8]> = body.as_bytes().split_inclusive(|&byte| byte == b'\n').collect();
+        let whole = known(&mut reader(false, 1 << 20), &[body.as_bytes()]);
+        assert_eq!(whole, known(&mut reader(false, 1 << 20), &pieces), "{bad:?}");
+        assert!(whole.contains(r#""content":"abc""#), "{whole}");
+    }
+}
+
+#[test]
+fn a_run_of_texts_goes_over_the_limit_at_the_event_that_does() {
+    let body = texts(&["0123456789"; 6]);
+    let over = reader(false, 45).feed(body.as_bytes()).unwrap_err();
+    assert_eq!((over.limit, over.event_number), ("max_message_size", 5));
+    assert_eq!(over.offset, (body.len() / 6 * 4) as u64);
+    let pieces: Vec<&[u8]> = body.as_bytes().chunks(7).collect();
+    assert_eq!(known(&mut reader(false, 45), &[body.as_bytes()]), known(&mut reader(false, 45), &pieces));
+}
+
+#[test]
+fn a_field_that_says_what_it_said_is_passed_over_and_no_other_one() {
+    let chunk = |delta: &str, rest: &str| {
+        format!(r#"{{"id":"a","model":"m","choices":[{{"delta":{delta}}}]{rest}}}"#)
+    };
+    let fields =
+        [r#","usage":{"t":1},"p":1"#, r#","usage":{"t":2},"p":1"#, r#","p":2,"model":"n""#, r#","p":1"#];
+    let chunks: Vec<String> =
+        fields.iter().flat_map(|rest| [chunk("{}", rest), chunk(r#"{"content":"x"}"#, rest)]).collect();
+    message_of(&chunks.iter().map(String::as_str).collect::<Vec<_>>());
+}
+
 #[test]
 fn an_empty_fragment_of_another_call_keeps_its_place() {
     let chunk = r#"{"choices":[{"delta":{"tool_calls":[
