@@ -2,7 +2,8 @@
 //!
 //! A few templates are kept, for the few shapes that a stream mixes (text, tool call, reasoning); none outlives its
 //! reader, and none is larger than `MAX_TEXT`. A text is compared with the last one first. Where it fits none, it is
-//! parsed from where it differs from that one, and becomes a template in its turn.
+//! parsed from where it differs from that one, and becomes a template in its turn. Who reads one text after the other of
+//! the same template has it at hand ([`Last`]), or what stands around its only gap ([`Around`]).
 
 use std::borrow::Cow;
 
