@@ -314,3 +314,8 @@ def test_parameters_are_keywords_and_errors_is_one_of_two() -> None:
         ChatAccumulator(errors="ignore")  # type: ignore[arg-type]
     with pytest.raises(TypeError):
         ChatAccumulator(1)  # type: ignore[call-arg]
+
+
+def test_text_with_a_backslash_is_not_taken_for_what_its_bytes_escape() -> None:
+    accumulator = accumulate(event({"model": r"\u00e9"}), b'data: {"model": "\\u00e9"}\n\n')
+    assert accumulator.completion.model == "é"

@@ -392,9 +392,10 @@ fn set_text(held: &mut Option<Box<str>>, value: Value<'_>) {
 
 /// The text of a value, if it is another one than is held, and not blank.
 fn other_text<'d>(held: Option<&str>, value: Value<'d>) -> Option<Cow<'d, str>> {
-    // Nearly always it says what it said before.
+    // Nearly always it says what it said before. With a backslash in it, equal bytes are not the same text.
     if let (Some(held), [b'"', text @ .., b'"']) = (held, value.raw().as_bytes())
         && held.as_bytes() == text
+        && !held.contains('\\')
     {
         return None;
     }
