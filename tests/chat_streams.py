@@ -184,7 +184,8 @@ def deltas(fragments: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, Any
         tool_calls=[None, [], "x"],
         function_call=[None, {"name": "f", "arguments": ""}, {"name": "", "arguments": "{}"}],
         audio=[None, {"id": "a", "data": "QQ=="}, {"transcript": "t"}, {"expires_at": 1}],
-        annotations=[None, [], [{"type": "url_citation"}]],
+        annotations=[None, [], [{"type": "url_citation"}], 5, {"a": 1}],
+        content_parts=[None, [{"type": "image"}], "x"],
         x_field=[None, 1, [2]],
     )
     only = st.fixed_dictionaries({"tool_calls": lists["tool_calls"]})
@@ -197,7 +198,13 @@ def choices(fragments: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, An
     plain = some(
         index=[None, 0, 0, 0, 0, 1, "1", -1],
         finish_reason=[None, "", "stop", "length"],
-        logprobs=[None, {}, {"content": [{"token": "a"}], "refusal": None}, {"refusal": [1], "x": 2}],
+        logprobs=[
+            None,
+            {},
+            {"content": [{"token": "a"}], "refusal": None},
+            {"refusal": [1], "x": 2},
+            {"content": 5},
+        ],
         message=[None, {"role": "assistant", "content": "sum"}],
         usage=[None, {"prompt_tokens": 3}],
         error=[None, {}],

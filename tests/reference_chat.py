@@ -33,7 +33,7 @@ class Outcome(NamedTuple):
 # One choice.
 
 IN_DELTA = {"role", "content", "refusal", "tool_calls", "function_call", "audio", "annotations"}
-IN_DELTA |= {"reasoning", "reasoning_content", "reasoning_details"}
+IN_DELTA |= {"reasoning", "reasoning_content", "reasoning_details", "content_parts"}
 
 
 class Choice:
@@ -87,7 +87,11 @@ class Choice:
     def add_delta(self, delta: dict[str, Any]) -> None:
         self.role = self.role or said(delta.get("role"))
         self.message["role"] = self.role or "assistant"
-        self.add_content(delta.get("content"))
+        for key, value in delta.items():
+            if key == "content":
+                self.add_content(value)
+            elif key in ("annotations", "content_parts"):
+                self.extend(key, of(value, list))
         self.grow("refusal", delta.get("refusal") or None)
         self.add_reasoning(delta)
         for item in of(delta.get("tool_calls"), list):
@@ -106,8 +110,6 @@ class Choice:
                     audio[key] += of(value, str)
                 else:
                     keep(audio, key, value)
-        if isinstance(delta.get("annotations"), list):
-            self.extend("annotations", delta["annotations"])
         for key, value in delta.items():
             if key not in IN_DELTA:
                 keep(self.message, key, value)

@@ -319,3 +319,15 @@ def test_parameters_are_keywords_and_errors_is_one_of_two() -> None:
 def test_text_with_a_backslash_is_not_taken_for_what_its_bytes_escape() -> None:
     accumulator = accumulate(event({"model": r"\u00e9"}), b'data: {"model": "\\u00e9"}\n\n')
     assert accumulator.completion.model == "é"
+
+
+@pytest.mark.parametrize("odd", [5, "x", True, {"a": 1}])
+def test_what_is_no_list_takes_the_place_of_none(odd: Any) -> None:
+    def body(value: Any) -> bytes:
+        delta = {"annotations": value, "content_parts": value}
+        return event({"choices": [{"delta": delta, "logprobs": {"content": value, "refusal": value}}]})
+
+    completion = accumulate(body([{"a": 1}]), body(odd)).completion
+    assert completion.to_dict() == accumulate(body([{"a": 1}])).completion.to_dict()
+    for name in (b"annotations", b"content_parts", b"refusal"):
+        assert completion.raw.count(b'"%b"' % name) == 1

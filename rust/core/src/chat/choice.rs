@@ -212,9 +212,14 @@ impl Choice {
                     growth.other();
                     more += self.add_audio(value);
                 }
-                "annotations" if value.kind() == Kind::Array => {
+                "annotations" => {
                     growth.other();
                     more += self.annotations.extend(value);
+                }
+                // No provider's, but it would stand in the message beside ours.
+                "content_parts" => {
+                    growth.other();
+                    more += self.content_parts.extend(value);
                 }
                 _ => more += self.message_extras.set(key, value),
             }
@@ -294,8 +299,8 @@ impl Choice {
         let mut more = 0;
         for (key, value) in logprobs.members() {
             more += match key {
-                "content" if value.kind() == Kind::Array => held.content.extend(value),
-                "refusal" if value.kind() == Kind::Array => held.refusal.extend(value),
+                "content" => held.content.extend(value),
+                "refusal" => held.refusal.extend(value),
                 _ => held.extras.set(key, value),
             };
         }

@@ -107,7 +107,7 @@ impl RawList {
         (self.items.len() - before).cast_signed()
     }
 
-    /// Appends the items of an array; returns how many more bytes are held.
+    /// Appends the items of an array, and nothing of what is none; returns how many more bytes are held.
     pub fn extend(&mut self, array: Value<'_>) -> isize {
         array.items().map(|item| self.push(item)).sum()
     }
