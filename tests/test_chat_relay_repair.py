@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from chat_streams import DONE, STOP, calls, chunk, event, fragment, text
+from chat_streams import DONE, STOP, accumulate, calls, chunk, event, fragment, text
 from relays import USAGE, send
 
 from deltawire import ChatRelay
@@ -41,6 +41,17 @@ def test_id_type_and_name_are_sent_once_and_indices_count_the_calls() -> None:
         + STOP
         + DONE
     )
+
+
+def test_a_name_that_goes_on_is_sent_by_itself_so_that_whoever_reads_it_adds_it_up() -> None:
+    parts = ({"id": "a"}, {"name": "get_"}, {"name": "time"}, {"arguments": "{}"})
+    sent = send(b"".join(calls(fragment(index=1, **part)) for part in parts) + STOP + DONE, repair=True)
+    header = {"index": 0, "id": "a", "type": "function", "function": {"name": "get_", "arguments": ""}}
+    assert sent.startswith(chunk({}) + calls(header) + calls(fragment(index=0, name="time")))
+    (call,) = accumulate(sent).completion.choices[0].message.tool_calls or []
+    assert call.function is not None
+    assert (call.function.name, call.function.arguments) == ("get_time", "{}")
+    assert send(sent, repair=True) == sent
 
 
 def test_a_call_waits_for_its_name_and_gets_an_id_at_the_latest_with_the_finish_reason() -> None:

@@ -6,8 +6,8 @@
 //! in the order in which they are sent. A fragment that is in canonical form already is not touched.
 //!
 //! A call is held back until its id and name are known; one that never gets an id is sent under the generated
-//! one, ahead of the finish reason. Of several finish reasons of a choice the last one is sent: so an event
-//! with one waits for the next event, which shows whether the choice goes on.
+//! one, ahead of the finish reason. An event with a finish reason waits for the next event, which shows whether
+//! the choice goes on: then a later finish reason is the one that is sent.
 //!
 //! Every choice gets its index as a number, and a `delta` that is an object: a whole `message` becomes the delta
 //! if none came before it.
@@ -337,8 +337,12 @@ fn is_canonical(
         None => !header,
     };
     let name_fits = if name.is_empty() { blank(field("name")) } else { said(field("name"), name) };
-    // A client may add the arguments to nothing.
-    let text_fits = said(field(text), arguments) && !(header && blank(field(text)));
+    let text_fits = match (header, name) {
+        // A client may add the arguments to nothing.
+        (true, _) => said(field(text), arguments) && !blank(field(text)),
+        (false, "") => said(field(text), arguments),
+        (false, _) => blank(field(text)),
+    };
     index_fits && body.is_some_and(is_object) && id_fits && kind_fits && name_fits && text_fits
 }
 
@@ -353,6 +357,8 @@ fn write_fragment(
     item: Option<Value<'_>>,
 ) -> String {
     let (part, text) = parts(call);
+    // A name that goes on is told by a fragment that has nothing else: see the rules of `ToolCalls`.
+    let goes_on = id.is_none() && !name.is_empty() && arguments.is_empty();
     let mut out = format!("{{\"index\":{index}");
     let mut member = |key: &str, write: &dyn Fn(&mut String)| {
         out.push(',');
@@ -369,11 +375,13 @@ fn write_fragment(
         if !name.is_empty() || id.is_some() {
             out.push_str("\"name\":");
             write_text(out, name);
-            out.push(',');
+            out.push_str(if goes_on { "" } else { "," });
         }
-        write_text(out, text);
-        out.push(':');
-        write_text(out, arguments);
+        if !goes_on {
+            write_text(out, text);
+            out.push(':');
+            write_text(out, arguments);
+        }
         let own = item.and_then(|item| item.get(part)).into_iter().flat_map(Value::members);
         let own = own.filter(|(key, _)| id.is_none() && *key != "name" && *key != text);
         let own = own.map(|(key, value)| (key.to_owned(), value.raw().to_owned()));
