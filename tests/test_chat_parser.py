@@ -336,6 +336,18 @@ def test_a_chunk_that_is_kept_holds_few_bytes_of_its_neighbours() -> None:
     assert 100 < held < 4096 + 1024 < len(fed) / 8
 
 
+@pytest.mark.parametrize("content", ["x", "x" * 2_000])
+def test_a_small_chunk_that_is_kept_holds_nothing_of_a_large_one_in_front_of_it(content: str) -> None:
+    fed = bytes(bytearray(text("x" * 1_000_000, content)))
+    before = sys.getrefcount(fed)
+    large, small = ChatParser().feed(fed)
+    assert large.raw in fed
+    assert sys.getrefcount(fed) > before
+    del large
+    assert sys.getrefcount(fed) == before
+    assert b"data: %s\n\n" % small.raw == text(content)
+
+
 SHAPES: dict[str, tuple[int, Callable[[int], Iterable[bytes]]]] = {
     "chunks": (2_000, lambda n: [text("x") * n]),
     "chunks-byte-by-byte": (200, lambda n: cut(text("x") * n)),

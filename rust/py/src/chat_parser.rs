@@ -352,9 +352,10 @@ impl<'a, 'py> Pieces<'a, 'py> {
     fn json(&mut self, data: &[u8]) -> Json<'_, 'py> {
         let place = borrow::place(data, self.chunk);
         let at = place.and_then(|at| at.checked_sub(self.start));
-        let Some(at) = at.filter(|at| at + data.len() <= self.piece.as_bytes().len()) else {
-            return self.cut(data, place);
-        };
+        // What is large was cut for data that is, and is not kept for what is not.
+        let len = self.piece.as_bytes().len();
+        let at = at.filter(|at| at + data.len() <= len && len <= data.len() + PIECE);
+        let Some(at) = at else { return self.cut(data, place) };
         Json { bytes: &self.piece, at }
     }
 
