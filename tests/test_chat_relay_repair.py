@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 
+import pytest
+import reference
 from chat_streams import DONE, STOP, accumulate, calls, chunk, event, fragment, text
 from relays import USAGE, send
 
@@ -92,6 +94,18 @@ def test_a_finish_reason_that_nothing_came_behind_is_sent_at_the_end() -> None:
     assert sent.startswith(chunk({}) + text("a"))
     assert b'"delta":{},"finish_reason":"stop"' in sent
     assert sent.endswith(DONE)
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize("missing", [1, 2])
+def test_an_event_without_its_end_is_ended_ahead_of_what_is_made_up(end: str, missing: int) -> None:
+    call = calls(fragment(index=0, id="a", type="function", name="f", arguments=""))
+    for body in (call + STOP, STOP + text("a"), STOP + text("a") + b": ping\n\n"):
+        unended = body[:-missing].replace(b"\n", end.encode())
+        sent = send(unended, repair=True)
+        assert b'"finish_reason":"stop"' in sent
+        whole = send(body, repair=True)
+        assert reference.parse(sent)[0] == reference.parse(whole)[0]
 
 
 def test_a_stream_that_was_cut_gets_no_finish_reason() -> None:

@@ -644,7 +644,8 @@ class ChatRelay:
         """Mark the end of the stream, which decides the verdict, and return what is left to send on.
 
         An event that lacks its blank line is edited if its data is a whole JSON object, else sent on as it
-        is; with `append_error` it is completed, else dropped. Closing again returns nothing.
+        is, with its end if a repair sends something behind it; with `append_error` it is completed, else
+        dropped. Closing again returns nothing.
         """
 
     def reset(self) -> None:

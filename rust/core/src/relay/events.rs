@@ -166,6 +166,17 @@ impl Events {
         self.edited_count += u64::from(is_edited);
     }
 
+    /// Writes an event that was made up. The last one of a stream may lack its end, and is ended ahead of it.
+    fn send_behind(&mut self, block: &[u8], show: &mut Show<'_>) {
+        let end: &[u8] = match self.before[..] {
+            [] | [.., b'\n', b'\n' | b'\r'] | [.., b'\n', b'\r', b'\n'] | [.., b'\r', b'\r'] => b"",
+            [.., b'\n'] => b"\n",
+            _ => b"\n\n",
+        };
+        self.before.extend_from_slice(end);
+        self.send(block, true, show);
+    }
+
     fn apply(&mut self, block: &[u8], observer: &mut Observer, show: &mut Show<'_>) -> Outcome {
         let Some(data) = Data::of(block) else { return self.rewritten(block, Vec::new()) };
         let text = data.text();
@@ -338,7 +349,7 @@ impl Events {
             Outcome::New(bytes) => self.send(&bytes, true, show),
             _ => self.send(&block, false, show),
         }
-        made.iter().rev().for_each(|block| self.send(block, true, show));
+        made.iter().rev().for_each(|block| self.send_behind(block, show));
     }
 
     /// Writes what is outstanding of all choices, at the end of a stream that ends well.
@@ -346,7 +357,7 @@ impl Events {
         if self.rules.repair && !observer.is_over() {
             for index in self.repairer.unfinished() {
                 if let Some(block) = self.outstanding(index, false, observer) {
-                    self.send(&block, true, show);
+                    self.send_behind(&block, show);
                 }
                 self.repairer.finish(index);
             }
