@@ -212,15 +212,9 @@ impl Choice {
                     growth.other();
                     more += self.add_audio(value);
                 }
-                "annotations" => {
-                    growth.other();
-                    more += self.annotations.extend(value);
-                }
+                "annotations" => more += extend(&mut self.annotations, value, growth),
                 // No provider's, but it would stand in the message beside ours.
-                "content_parts" => {
-                    growth.other();
-                    more += self.content_parts.extend(value);
-                }
+                "content_parts" => more += extend(&mut self.content_parts, value, growth),
                 _ => more += self.message_extras.set(key, value),
             }
         }
@@ -306,6 +300,15 @@ impl Choice {
         }
         more
     }
+}
+
+/// Appends what is in a list. Some providers send an empty one with each delta, from which nothing comes.
+fn extend(held: &mut RawList, list: Value<'_>, growth: &mut Growth) -> isize {
+    let more = held.extend(list);
+    if more > 0 {
+        growth.other();
+    }
+    more
 }
 
 fn push(held: &mut Option<Text>, text: Option<Cow<'_, str>>) -> isize {
