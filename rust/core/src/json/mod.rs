@@ -14,5 +14,5 @@ mod value;
 pub use alike::{Alike, Changing, Place, Scalar};
 pub use complete::Completeness;
 pub use document::{Document, Invalid};
-pub use reader::{Fit, MAX_TEMPLATES, Read, Reader, Shared};
+pub use reader::{Fit, MAX_TEMPLATES, Read, Reader, Shared, Stretch};
 pub use value::{Kind, Members, Value, compact, is_zero};

@@ -81,13 +81,16 @@ impl Last<'_> {
 pub struct Around<'r> {
     before: &'r [u8],
     behind: &'r [u8],
+    /// Where the string ends in the template's text.
+    end: usize,
     is_template: &'r mut bool,
 }
 
 impl Around<'_> {
     /// The string, decoded, of the text with which some bytes begin, if it fits the template; and the length of the
     /// text. The string is UTF-8, as has been checked.
-    #[inline]
+    #[expect(clippy::inline_always, reason = "it is the loop of its callers, of which there are two")]
+    #[inline(always)]
     pub fn string<'a>(&mut self, bytes: &'a [u8]) -> Option<(Cow<'a, [u8]>, usize)> {
         let rest = bytes.strip_prefix(self.before)?;
         let Quoted { close, escaped, ascii } = scan::string(rest, 0).ok()?;
@@ -98,6 +101,28 @@ impl Around<'_> {
         *self.is_template = true;
         let string = if escaped { unescaped(string)? } else { Cow::Borrowed(string) };
         Some((string, self.before.len() + close + self.behind.len()))
+    }
+
+    /// What the string has made of a text of this length.
+    #[inline]
+    pub fn stretch(&self, len: usize) -> Stretch {
+        Stretch { old_end: self.end, new_end: len - self.behind.len() }
+    }
+}
+
+/// A text beside its template, of which one string has become longer or shorter.
+#[derive(Clone, Copy, Debug)]
+pub struct Stretch {
+    old_end: usize,
+    new_end: usize,
+}
+
+impl Stretch {
+    /// Where a place of the template's text, which is not in the string, is in this text.
+    #[inline]
+    #[must_use]
+    pub fn moved(&self, place: usize) -> usize {
+        if place < self.old_end { place } else { place - self.old_end + self.new_end }
     }
 }
 
@@ -161,7 +186,8 @@ impl Reader {
             return None;
         }
         let (before, behind) = (text.get(..start as usize)?, text.get(end as usize..)?);
-        Some(Around { before: before.as_bytes(), behind: behind.as_bytes(), is_template })
+        let (before, behind, end) = (before.as_bytes(), behind.as_bytes(), end as usize);
+        Some(Around { before, behind, end, is_template })
     }
 
     /// Reads a text.

@@ -52,10 +52,17 @@ impl Decision {
         }
     }
 
-    /// Tells what is to be replaced in the block of an event, and by what: one span after the other.
-    pub fn splice(&self, alike: &Alike<'_>, block: &[u8], mut replace: impl FnMut(Range<usize>, &[u8])) {
+    /// Tells what is to be replaced in the block of an event, and by what: one span after the other. `moved` tells where
+    /// a place of the template's text is in the event's.
+    #[inline]
+    pub fn splice(
+        &self,
+        block: &[u8],
+        moved: impl Fn(usize) -> usize,
+        mut replace: impl FnMut(Range<usize>, &[u8]),
+    ) {
         let start = data_start(block);
-        let place = |place: usize| start + alike.moved(place);
+        let place = |place: usize| start + moved(place);
         for splice in self.splices.as_deref().unwrap_or_default() {
             replace(place(splice.start)..place(splice.end), &splice.with);
         }

@@ -13,7 +13,6 @@ use super::decisions::Decision;
 use super::events::{Events, Outcome, Show};
 use super::rules::Rules;
 use super::{Observer, ending};
-use crate::json::Alike;
 use crate::stream::{Lone, StreamEnd};
 
 /// Up to this size memory for writing is kept beside that for the last chunk.
@@ -189,10 +188,14 @@ impl Editor {
         let Some(decision) = template.and_then(|template| events.decisions.of(template)) else { return };
         let Some(fit) = decision.of_all() else { return };
         let mut count = 0;
+        observer.take_texts(rest, *limit, |stretch, block| {
+            chunk.pass(block);
+            chunk.edit(block, fit, |place| stretch.moved(place), decision, out);
+            count += 1;
+        });
         observer.take_alike(rest, *limit, |alike, block| {
-            chunk.end += block.len();
-            chunk.observed = chunk.end;
-            chunk.edit(block, fit, alike, decision, out);
+            chunk.pass(block);
+            chunk.edit(block, fit, |place| alike.moved(place), decision, out);
             count += 1;
         });
         if count > 0 {
@@ -213,7 +216,7 @@ impl Editor {
             && let Some(decision) = self.events.decisions.of(alike.fit().template)
             && let Some(fit) = decision.of(&alike)
         {
-            chunk.edit(block, fit, &alike, decision, &mut self.out);
+            chunk.edit(block, fit, |place| alike.moved(place), decision, &mut self.out);
             self.note(fit, 1);
             return;
         }
@@ -332,15 +335,29 @@ impl Chunk<'_> {
         self.observed = end;
     }
 
+    /// Lets the next block be the one at hand, which has been observed.
+    fn pass(&mut self, block: &[u8]) {
+        self.end += block.len();
+        self.observed = self.end;
+    }
+
     /// Edits the block at hand as was decided. Of a block with splices the rest stays as it is.
-    fn edit(&mut self, block: &[u8], fit: Fit, alike: &Alike<'_>, decision: &Decision, out: &mut Vec<u8>) {
+    #[inline]
+    fn edit(
+        &mut self,
+        block: &[u8],
+        fit: Fit,
+        moved: impl Fn(usize) -> usize,
+        decision: &Decision,
+        out: &mut Vec<u8>,
+    ) {
         match fit {
             Fit::Keep => {}
             Fit::Drop => self.cut(block.len(), out),
             Fit::Splice => {
                 let start = self.end - block.len();
                 self.reserve(out);
-                decision.splice(alike, block, |span, with| {
+                decision.splice(block, moved, |span, with| {
                     out.extend_from_slice(&self.bytes[self.run..start + span.start]);
                     out.extend_from_slice(with);
                     self.run = start + span.end;

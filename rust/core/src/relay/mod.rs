@@ -27,7 +27,7 @@ use editor::Editor;
 
 use crate::LimitExceeded;
 use crate::chat::{Accumulator, Limits, ProviderError};
-use crate::json::Alike;
+use crate::json::{Alike, Stretch};
 use crate::sse::Event;
 use crate::stream::{ChatReader, Lone, StreamEnd};
 
@@ -75,6 +75,11 @@ impl Observer {
         if let Err(exceeded) = self.reader.take_alike(rest, longest, then) {
             self.exceeded = Some(exceeded);
         }
+    }
+
+    /// The same, as [`ChatReader::take_texts`] does.
+    fn take_texts(&mut self, rest: &mut &[u8], longest: usize, then: impl FnMut(&Stretch, &[u8])) {
+        self.reader.take_texts(rest, longest, then);
     }
 
     fn close(&mut self) -> Option<StreamEnd> {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use crate::LimitExceeded;
 use crate::chat::{Accumulator, Limits, OverLimit, ProviderError};
-use crate::json::{Alike, Document, Fit, Value};
+use crate::json::{Alike, Document, Fit, Stretch, Value};
 use crate::sse::DataEvent;
 use crate::stream::message::Message;
 use crate::stream::{ChunkParser, Lone, Step};
@@ -63,7 +63,8 @@ impl ChatReader {
         self.begin(chunk);
         let mut rest = chunk;
         loop {
-            let run = self.take_texts(&mut rest) || self.take_alike(&mut rest, usize::MAX, |_, _| ())?;
+            let run = self.take_texts(&mut rest, usize::MAX, |_, _| ())
+                || self.take_alike(&mut rest, usize::MAX, |_, _| ())?;
             if run && rest.is_empty() {
                 return Ok(());
             }
@@ -78,15 +79,27 @@ impl ChatReader {
     }
 
     /// Takes events off `rest` and adds them up, as long as a text grows by them and nothing else happens: the commonest
-    /// case of [`take_alike`](Self::take_alike). Tells whether there was any.
+    /// case of [`take_alike`](Self::take_alike). `then` is given what the text makes of each chunk, and its block.
+    /// Tells whether there was any.
     #[inline]
-    fn take_texts(&mut self, rest: &mut &[u8]) -> bool {
+    pub fn take_texts(
+        &mut self,
+        rest: &mut &[u8],
+        longest: usize,
+        mut then: impl FnMut(&Stretch, &[u8]),
+    ) -> bool {
         let Self { chunks, accumulator, exceeded, .. } = self;
         if exceeded.is_some() || !accumulator.has_plan() {
             return false;
         }
-        let growing = accumulator.own().growing();
-        growing.is_some_and(|mut growing| chunks.take_strings(rest, growing.by, |text| growing.push(text)))
+        let Some(mut growing) = accumulator.own().growing() else { return false };
+        chunks.take_strings(rest, growing.by, |text, stretch, block| {
+            let taken = block.len() <= longest && growing.push(text);
+            if taken {
+                then(stretch, block);
+            }
+            taken
+        })
     }
 
     /// Takes events off `rest` and adds them up, as long as there is a plan for them and their blocks are no longer

@@ -10,7 +10,7 @@
 use std::sync::Arc;
 
 use crate::LimitExceeded;
-use crate::json::{Alike, Document, Fit, Read, Reader, Shared, Value};
+use crate::json::{Alike, Document, Fit, Read, Reader, Shared, Stretch, Value};
 use crate::sse::{DataEvent, Event, EventParser};
 use crate::stream::data::{Data, DataParser, Sort, sort};
 
@@ -188,15 +188,15 @@ impl ChunkParser {
         Ok(any)
     }
 
-    /// The same for chunks of which nothing but one string changes: `take` is given it, decoded, and leaves the event if
-    /// it returns false. The string is given by its template, which is the last one, and its place among
+    /// The same for chunks of which nothing but one string changes: `take` is given it, decoded, what it makes of the
+    /// chunk, and the block of the event, which it leaves if it returns false. The string is given by its template, which is the last one, and its place among
     /// the values of the chunk.
     #[inline]
     pub(super) fn take_strings(
         &mut self,
         rest: &mut &[u8],
         (template, node): (u32, usize),
-        mut take: impl FnMut(&[u8]) -> bool,
+        mut take: impl FnMut(&[u8], &Stretch, &[u8]) -> bool,
     ) -> bool {
         if self.lines.is_some() || self.data.peek_object(rest).is_none() {
             return false;
@@ -207,7 +207,7 @@ impl ChunkParser {
         while let Some(start) = EventParser::data_start(left)
             && let Some((string, len)) = around.string(&left[start..])
             && let Some(block_len) = self.data.events().block_len(left, start, len)
-            && take(&string)
+            && take(&string, &around.stretch(len), &left[..block_len])
         {
             left = &left[block_len..];
             events += 1;
