@@ -193,11 +193,13 @@ impl Editor {
             chunk.edit(block, fit, |place| stretch.moved(place), decision, out);
             count += 1;
         });
-        observer.take_alike(rest, *limit, |alike, block| {
-            chunk.pass(block);
-            chunk.edit(block, fit, |place| alike.moved(place), decision, out);
-            count += 1;
-        });
+        if !rest.is_empty() {
+            observer.take_alike(rest, *limit, |alike, block| {
+                chunk.pass(block);
+                chunk.edit(block, fit, |place| alike.moved(place), decision, out);
+                count += 1;
+            });
+        }
         if count > 0 {
             self.note(fit, count);
         }
