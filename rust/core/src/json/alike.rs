@@ -68,11 +68,12 @@ impl<'a> Alike<'a> {
     /// The values that change, as numbers of nodes, in order.
     #[must_use]
     pub fn gaps(&self) -> impl ExactSizeIterator<Item = usize> + use<'a> {
-        self.template.gaps.iter().map(|gap| gap.node as usize)
+        self.changing().map(|gap| gap.node)
     }
 
-    /// The values that change, in order.
-    pub fn changing(&self) -> impl Iterator<Item = Changing> + use<'a> {
+    /// The same, each with its place.
+    #[must_use]
+    pub fn changing(&self) -> impl ExactSizeIterator<Item = Changing> + use<'a> {
         self.template.gaps.iter().map(|gap| Changing { node: gap.node as usize, end: gap.end })
     }
 

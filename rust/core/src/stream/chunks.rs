@@ -84,6 +84,7 @@ struct Lines {
 #[derive(Debug)]
 pub struct ChunkParser {
     data: DataParser,
+    /// As `data` has it, which is held by the event while this is looked at.
     sentinel: Option<Arc<str>>,
     /// None until the first payload.
     reader: Option<Box<Reader>>,
@@ -189,8 +190,8 @@ impl ChunkParser {
     }
 
     /// The same for chunks of which nothing but one string changes: `take` is given it, decoded, what it makes of the
-    /// chunk, and the block of the event, which it leaves if it returns false. The string is given by its template, which is the last one, and its place among
-    /// the values of the chunk.
+    /// chunk, and the block of the event, which it leaves if it returns false. The string is given by its template, which
+    /// is the last one, and its place among the values of the chunk.
     #[inline]
     pub(super) fn take_strings(
         &mut self,

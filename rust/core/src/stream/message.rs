@@ -20,13 +20,12 @@ pub(super) enum Message {
 impl Message {
     /// The message as it is now, to be kept.
     pub fn share(&mut self) -> Arc<Accumulator> {
-        let shared = match self {
-            Self::Own(own) => {
-                let nothing = own.renewed();
-                Arc::new(mem::replace(own, nothing))
-            }
-            Self::Shared(shared) => Arc::clone(shared),
+        let own = match self {
+            Self::Own(own) => own,
+            Self::Shared(shared) => return Arc::clone(shared),
         };
+        let nothing = own.renewed();
+        let shared = Arc::new(mem::replace(own, nothing));
         *self = Self::Shared(Arc::clone(&shared));
         shared
     }
