@@ -103,26 +103,27 @@ impl Around<'_> {
         Some((string, self.before.len() + close + self.behind.len()))
     }
 
-    /// What the string has made of a text of this length.
+    /// What the string has made of a text of this length, which begins at `start`.
     #[inline]
-    pub fn stretch(&self, len: usize) -> Stretch {
-        Stretch { old_end: self.end, new_end: len - self.behind.len() }
+    pub fn stretch(&self, start: usize, len: usize) -> Stretch {
+        Stretch { start, old_end: self.end, new_end: start + len - self.behind.len() }
     }
 }
 
-/// A text beside its template, of which one string has become longer or shorter.
+/// A text, as it stands among other bytes, beside its template, of which one string has become longer or shorter.
 #[derive(Clone, Copy, Debug)]
 pub struct Stretch {
+    start: usize,
     old_end: usize,
     new_end: usize,
 }
 
 impl Stretch {
-    /// Where a place of the template's text, which is not in the string, is in this text.
+    /// Where a place of the template's text, which is not in the string, is now.
     #[inline]
     #[must_use]
     pub fn moved(&self, place: usize) -> usize {
-        if place < self.old_end { place } else { place - self.old_end + self.new_end }
+        if place < self.old_end { self.start + place } else { place - self.old_end + self.new_end }
     }
 }
 

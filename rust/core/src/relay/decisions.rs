@@ -9,7 +9,7 @@
 use std::ops::Range;
 
 use super::alike::Fit;
-use super::lines::{Splice, data_start};
+use super::lines::Splice;
 use crate::json::{Alike, MAX_TEMPLATES};
 
 /// What was decided for the events of a template.
@@ -52,17 +52,10 @@ impl Decision {
         }
     }
 
-    /// Tells what is to be replaced in the block of an event, and by what: one span after the other. `moved` tells where
-    /// a place of the template's text is in the event's.
+    /// Tells what is to be replaced in the block of an event, and by what: one span after the other. `place` tells where
+    /// a place of the template's text is in the block.
     #[inline]
-    pub fn splice(
-        &self,
-        block: &[u8],
-        moved: impl Fn(usize) -> usize,
-        mut replace: impl FnMut(Range<usize>, &[u8]),
-    ) {
-        let start = data_start(block);
-        let place = |place: usize| start + moved(place);
+    pub fn splice(&self, place: impl Fn(usize) -> usize, mut replace: impl FnMut(Range<usize>, &[u8])) {
         for splice in self.splices.as_deref().unwrap_or_default() {
             replace(place(splice.start)..place(splice.end), &splice.with);
         }

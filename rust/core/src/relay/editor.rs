@@ -11,6 +11,7 @@ use super::alike::Fit;
 use super::blocks::{Block, Blocks, Kind};
 use super::decisions::Decision;
 use super::events::{Events, Outcome, Show};
+use super::lines::data_start;
 use super::rules::Rules;
 use super::{Observer, ending};
 use crate::stream::{Lone, StreamEnd};
@@ -190,13 +191,14 @@ impl Editor {
         let mut count = 0;
         observer.take_texts(rest, *limit, |stretch, block| {
             chunk.pass(block);
-            chunk.edit(block, fit, |place| stretch.moved(place), decision, out);
+            chunk.edit(block.len(), fit, |place| stretch.moved(place), decision, out);
             count += 1;
         });
         if !rest.is_empty() {
             observer.take_alike(rest, *limit, |alike, block| {
                 chunk.pass(block);
-                chunk.edit(block, fit, |place| alike.moved(place), decision, out);
+                let start = data_start(block);
+                chunk.edit(block.len(), fit, |place| start + alike.moved(place), decision, out);
                 count += 1;
             });
         }
@@ -218,7 +220,8 @@ impl Editor {
             && let Some(decision) = self.events.decisions.of(alike.fit().template)
             && let Some(fit) = decision.of(&alike)
         {
-            chunk.edit(block, fit, |place| alike.moved(place), decision, &mut self.out);
+            let start = data_start(block);
+            chunk.edit(block.len(), fit, |place| start + alike.moved(place), decision, &mut self.out);
             self.note(fit, 1);
             return;
         }
@@ -343,23 +346,24 @@ impl Chunk<'_> {
         self.observed = self.end;
     }
 
-    /// Edits the block at hand as was decided. Of a block with splices the rest stays as it is.
+    /// Edits the block at hand, which has so many bytes in the chunk, as was decided. `place` tells where a place of the
+    /// template's text is in it. Of a block with splices the rest stays as it is.
     #[inline]
     fn edit(
         &mut self,
-        block: &[u8],
+        len: usize,
         fit: Fit,
-        moved: impl Fn(usize) -> usize,
+        place: impl Fn(usize) -> usize,
         decision: &Decision,
         out: &mut Vec<u8>,
     ) {
         match fit {
             Fit::Keep => {}
-            Fit::Drop => self.cut(block.len(), out),
+            Fit::Drop => self.cut(len, out),
             Fit::Splice => {
-                let start = self.end - block.len();
+                let start = self.end - len;
                 self.reserve(out);
-                decision.splice(block, moved, |span, with| {
+                decision.splice(place, |span, with| {
                     out.extend_from_slice(&self.bytes[self.run..start + span.start]);
                     out.extend_from_slice(with);
                     self.run = start + span.end;

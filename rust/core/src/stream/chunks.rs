@@ -190,7 +190,7 @@ impl ChunkParser {
     }
 
     /// The same for chunks of which nothing but one string changes: `take` is given it, decoded, what it makes of the
-    /// chunk, and the block of the event, which it leaves if it returns false. The string is given by its template, which
+    /// block of the event, and the block, which it leaves if it returns false. The string is given by its template, which
     /// is the last one, and its place among the values of the chunk.
     #[inline]
     pub(super) fn take_strings(
@@ -208,7 +208,7 @@ impl ChunkParser {
         while let Some(start) = EventParser::data_start(left)
             && let Some((string, len)) = around.string(&left[start..])
             && let Some(block_len) = self.data.events().block_len(left, start, len)
-            && take(&string, &around.stretch(len), &left[..block_len])
+            && take(&string, &around.stretch(start, len), &left[..block_len])
         {
             left = &left[block_len..];
             events += 1;
