@@ -234,7 +234,15 @@ impl<'d> Value<'d> {
     /// The value of a key, if it is an object that has it.
     #[must_use]
     pub fn get(self, key: &str) -> Option<Value<'d>> {
-        self.all_members().filter(|(member, _)| *member == key).map(|(_, value)| value).last()
+        self.children(Kind::Object).filter(|member| member.has_key(key)).last()
+    }
+
+    #[inline]
+    fn has_key(self, key: &str) -> bool {
+        let span = self.entry().key;
+        // Most keys have another length.
+        self.document.has_escaped_keys && self.key() == key
+            || (span.end - span.start) as usize == key.len() && self.key() == key
     }
 
     /// The text of a string, decoded.

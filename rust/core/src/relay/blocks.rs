@@ -82,8 +82,11 @@ impl Blocks {
         }
     }
 
-    /// Whether the next byte begins a block, so that the caller may take a whole one off by itself.
-    pub fn is_between(&self) -> bool {
+    /// Whether a block begins with these bytes, so that the caller may take a whole one off by itself.
+    pub fn begins_at(&mut self, rest: &[u8]) -> bool {
+        if self.first && self.held.is_empty() {
+            self.first = rest.first().is_none_or(|first| *first == BOM[0]);
+        }
         self.kind.is_none() && !self.skip_lf && !self.first
     }
 

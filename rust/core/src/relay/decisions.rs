@@ -52,13 +52,12 @@ impl Decision {
         }
     }
 
-    /// Tells what is to be replaced in the block of an event, and by what: one span after the other. `place` tells where
-    /// a place of the template's text is in the block.
+    /// What is to be replaced in the block of an event, and by what: one span after the other. `place` tells where a
+    /// place of the template's text is in the block.
     #[inline]
-    pub fn splice(&self, place: impl Fn(usize) -> usize, mut replace: impl FnMut(Range<usize>, &[u8])) {
-        for splice in self.splices.as_deref().unwrap_or_default() {
-            replace(place(splice.start)..place(splice.end), &splice.with);
-        }
+    pub fn splices(&self, place: impl Fn(usize) -> usize) -> impl Iterator<Item = (Range<usize>, &[u8])> {
+        let splices = self.splices.as_deref().unwrap_or_default();
+        splices.iter().map(move |splice| (place(splice.start)..place(splice.end), &*splice.with))
     }
 }
 

@@ -7,6 +7,8 @@
 //!
 //! The observer is fed up to the block at hand where a rule asks what came so far, else once a chunk.
 
+use std::ops::Range;
+
 use super::alike::Fit;
 use super::blocks::{Block, Blocks, Kind};
 use super::decisions::Decision;
@@ -81,7 +83,7 @@ impl Editor {
         self.out.clear();
         let mut chunk = Chunk { bytes: chunk, observed: 0, run: 0, end: 0 };
         let mut rest = chunk.bytes;
-        if self.blocks.is_between() && self.events.may_compare(observer) {
+        if self.blocks.begins_at(rest) && self.events.may_compare(observer) {
             // Often that is all.
             self.take_alike(&mut rest, &mut chunk, observer);
         }
@@ -140,7 +142,7 @@ impl Editor {
     ) {
         let mut blocks = std::mem::replace(&mut self.blocks, Blocks::new(0));
         loop {
-            if blocks.is_between() && self.events.may_compare(observer) && !rest.is_empty() {
+            if blocks.begins_at(rest) && self.events.may_compare(observer) && !rest.is_empty() {
                 chunk.observe(chunk.end, observer);
                 self.take_alike(&mut rest, chunk, observer);
                 let before = rest;
@@ -155,7 +157,7 @@ impl Editor {
                     rest = before;
                 }
             }
-            if blocks.is_between()
+            if blocks.begins_at(rest)
                 && self.events.may_compare(observer)
                 && let Some((len, fit)) = self.events.templates.fit(rest, self.limit)
                 && self.may_take(len, chunk, observer)
@@ -285,6 +287,7 @@ impl Editor {
     /// Writes what becomes of a block.
     fn put(&mut self, block: Block<'_>, outcome: Outcome, chunk: &mut Chunk<'_>) {
         let Block { kind, bytes, whole, in_chunk } = block;
+        debug_assert!(in_chunk || !matches!(outcome, Outcome::Splice(_)));
         let drop = matches!(outcome, Outcome::Drop);
         if kind != Kind::LineEnd {
             self.lone = drop && kind == Kind::Comment;
@@ -292,14 +295,20 @@ impl Editor {
         }
         self.dropped = matches!(outcome, Outcome::Drop | Outcome::Replaced(_));
         self.waits = matches!(outcome, Outcome::Wait);
-        if in_chunk && matches!(outcome, Outcome::Keep) && self.events.before.is_empty() {
-            return;
+        let goes_on = in_chunk && matches!(outcome, Outcome::Keep | Outcome::Splice(_));
+        if !(goes_on && self.events.before.is_empty()) {
+            chunk.flush(if in_chunk { bytes.len() } else { chunk.end }, &mut self.out);
+            self.out.append(&mut self.events.before);
         }
-        chunk.flush(if in_chunk { bytes.len() } else { chunk.end }, &mut self.out);
-        self.out.append(&mut self.events.before);
         match outcome {
             // The run goes on with it.
             Outcome::Keep if in_chunk => return,
+            Outcome::Splice(splices) => {
+                let start = data_start(bytes);
+                let spans = splices.iter().map(|it| (start + it.start..start + it.end, &*it.with));
+                chunk.replace(bytes.len(), spans, &mut self.out);
+                return;
+            }
             Outcome::Keep => self.out.extend_from_slice(bytes),
             Outcome::New(bytes) | Outcome::Replaced(bytes) => self.out.extend_from_slice(&bytes),
             Outcome::Wait | Outcome::Drop => {}
@@ -328,7 +337,7 @@ impl Editor {
             Outcome::Keep if self.events.rules.append_error => self.events.before.append(&mut ended),
             Outcome::Keep => self.events.before.extend_from_slice(bytes),
             Outcome::New(mut bytes) | Outcome::Replaced(mut bytes) => self.events.before.append(&mut bytes),
-            Outcome::Wait | Outcome::Drop => {}
+            Outcome::Wait | Outcome::Drop | Outcome::Splice(_) => {}
         }
     }
 }
@@ -347,7 +356,7 @@ impl Chunk<'_> {
     }
 
     /// Edits the block at hand, which has so many bytes in the chunk, as was decided. `place` tells where a place of the
-    /// template's text is in it. Of a block with splices the rest stays as it is.
+    /// template's text is in it.
     #[inline]
     fn edit(
         &mut self,
@@ -360,15 +369,24 @@ impl Chunk<'_> {
         match fit {
             Fit::Keep => {}
             Fit::Drop => self.cut(len, out),
-            Fit::Splice => {
-                let start = self.end - len;
-                self.reserve(out);
-                decision.splice(place, |span, with| {
-                    out.extend_from_slice(&self.bytes[self.run..start + span.start]);
-                    out.extend_from_slice(with);
-                    self.run = start + span.end;
-                });
-            }
+            Fit::Splice => self.replace(len, decision.splices(place), out),
+        }
+    }
+
+    /// Replaces spans of the block at hand, one behind the other. The rest of it stays as it is.
+    #[inline]
+    fn replace<'s>(
+        &mut self,
+        len: usize,
+        spans: impl Iterator<Item = (Range<usize>, &'s [u8])>,
+        out: &mut Vec<u8>,
+    ) {
+        let start = self.end - len;
+        self.reserve(out);
+        for (span, with) in spans {
+            out.extend_from_slice(&self.bytes[self.run..start + span.start]);
+            out.extend_from_slice(with);
+            self.run = start + span.end;
         }
     }
 

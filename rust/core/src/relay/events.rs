@@ -9,13 +9,13 @@ use std::collections::HashSet;
 
 use super::alike::{self, Templates};
 use super::decisions::Decisions;
-use super::lines::{Data, Splice, data_start, lines, spliced};
+use super::lines::{Data, Splice, lines, spliced};
 use super::repair::{Finish, Repairer, made_chunk};
 use super::rules::{Rules, in_order};
 use super::{Edit, Observer, ending};
 use crate::json::{Document, Fit, Kind, Read, Value};
 use crate::sse::{Event, EventParser};
-use crate::stream::{self, DataParser, Lone};
+use crate::stream::{Lone, is_sentinel};
 
 /// Up to this size memory for reading is kept from event to event.
 const KEPT_CAPACITY: usize = 2 * 1024;
@@ -29,7 +29,9 @@ pub(super) enum Outcome {
     /// It waits, and is written later.
     Wait,
     Drop,
-    /// By rules, which leave its end alone.
+    /// By rules, which leave its end alone: a lone chunk, with these splices in the text of its data.
+    Splice(Vec<Splice>),
+    /// By rules, likewise: these bytes.
     New(Vec<u8>),
     /// By who was shown it.
     Replaced(Vec<u8>),
@@ -127,7 +129,7 @@ impl Events {
         let Some(data) = Data::of(block) else { return false };
         let text = data.text();
         let object = text.trim_start().starts_with('{') && Document::default().read(text).is_ok();
-        object || self.is_sentinel(text)
+        object || is_sentinel(text, &self.sentinel)
     }
 
     /// Applies the rules to an event, and shows what is left of it.
@@ -185,7 +187,7 @@ impl Events {
             self.apply_to(block, &data, document.root(text), observer, show)
         } else {
             self.release(&[], observer, show);
-            if self.is_sentinel(text) && !self.done {
+            if is_sentinel(text, &self.sentinel) && !self.done {
                 self.done = true;
                 self.settle(observer, show);
                 if let Some(error) = observer.error().filter(|_| self.rules.append_error && !self.told) {
@@ -254,11 +256,11 @@ impl Events {
             _ => {}
         }
         let Some(splices) = decided else { return Outcome::Drop };
-        let start = data_start(block);
-        let moved = |it: Splice| Splice { start: it.start + start, end: it.end + start, with: it.with };
-        let outcome = written(block, &splices.into_iter().map(moved).collect::<Vec<_>>());
-        self.edited_count += u64::from(matches!(outcome, Outcome::New(_)));
-        outcome
+        if splices.is_empty() {
+            return Outcome::Keep;
+        }
+        self.edited_count += 1;
+        Outcome::Splice(splices)
     }
 
     /// Decides for a template whose own text was no lone chunk, by a chunk that is like it. Where they differ in what
@@ -398,13 +400,6 @@ impl Events {
             in_order(&mut splices);
         }
         splices
-    }
-
-    fn is_sentinel(&self, text: &str) -> bool {
-        // The sentinel and white space: nobody sends much of that.
-        let event = format!("data: {}\n\n", text.replace('\n', " "));
-        let mut data = DataParser::new(event.len(), Some(&self.sentinel));
-        text.len() <= 64 && matches!(data.next_data(&mut event.as_bytes()), Ok(Some(stream::Data::Done)))
     }
 }
 

@@ -58,8 +58,9 @@ impl Observer {
 
     /// Takes the next event off `rest` and observes it, if it is a lone chunk.
     fn next_lone<'c>(&mut self, rest: &mut &'c [u8]) -> Option<Lone<'c>> {
-        // What comes before the first event is to be fed, since it may be no event stream at all.
-        if self.exceeded.is_some() || !self.reader.chunks().data().events().is_recognised() {
+        // Other bytes in front of the first event are to be fed, since it may be no event stream at all.
+        let is_stream = self.reader.chunks().data().events().is_recognised() || rest.starts_with(b"data:");
+        if self.exceeded.is_some() || !is_stream {
             return None;
         }
         let before = *rest;

@@ -170,6 +170,11 @@ pub(super) fn sort(data: &[u8], sentinel: Option<&str>) -> Sort {
     }
 }
 
+/// Whether the data of an event is the sentinel.
+pub(crate) fn is_sentinel(data: &str, sentinel: &str) -> bool {
+    matches!(sort(data.as_bytes(), Some(trim(sentinel))), Sort::Done)
+}
+
 /// Takes off what Python's `str.strip` takes off: Unicode's white space and the four separator controls.
 fn trim(text: &str) -> &str {
     text.trim_matches(|c: char| c.is_whitespace() || ('\u{1c}'..='\u{1f}').contains(&c))
