@@ -52,6 +52,9 @@ const SHAPES: &[&str] = &[
     "data: @\n\n",
 ];
 
+/// What may stand between two blocks and changes how the next one is read.
+const ODD: &[&[u8]] = &[b"\xEF\xBB\xBF", b"\xEF", b"{\"error\":{}}", b"{", b"<html>\r", b"x\n", b"\n", b": c\r"];
+
 fn rules() -> Vec<Rules> {
     let set = |key: &str, value: &str| vec![(key.into(), value.into())];
     vec![
@@ -112,7 +115,8 @@ proptest! {
 
     #[test]
     fn what_is_sent_on_does_not_depend_on_the_cut(
-        blocks in blocks(),
+        mut blocks in blocks(),
+        odd in prop::collection::vec((any::<Index>(), select(ODD)), 0..3),
         at in any::<Index>(),
         places in prop::collection::vec(any::<Index>(), 0..20),
         limit in prop_oneof![Just(1 << 20), 1_usize..200],
@@ -121,6 +125,9 @@ proptest! {
     ) {
         let rules = rules();
         let rules = Rules { repair, append_error, ..rules[at.index(rules.len())].clone() };
+        for (at, odd) in odd {
+            blocks.insert(at.index(blocks.len() + 1), odd.to_vec());
+        }
         let body = blocks.concat();
         let whole = send(&rules, limit, [&*body]);
         prop_assert_eq!(&send(&rules, limit, cut(&body, &places)), &whole);
@@ -138,6 +145,20 @@ proptest! {
         prop_assert_eq!(&send(&rules, 50, cut(&body, &places)), &body);
         prop_assert_eq!(&send(&Rules::default(), 50, cut(&body, &places)), &body);
     }
+}
+
+#[test]
+fn only_in_front_of_the_first_event_is_a_mark_no_part_of_a_line() {
+    let (event, edited) = ("data: {\"model\":\"m\"}\n\n", "data: {\"model\":{\"x\":1}}\n\n");
+    let body = format!("\u{feff}{event}\u{feff}{event}{event}");
+    let expected = format!("\u{feff}{edited}\u{feff}{event}{edited}");
+    assert_eq!(sent_by_rules(&body), expected);
+    assert_eq!(sent_by_rules(&body[3..]), expected[3..]);
+}
+
+/// What is sent on of a body as a whole, with the field `model` set.
+fn sent_by_rules(body: &str) -> String {
+    String::from_utf8(send(&rules()[0], 1 << 20, [body.as_bytes()])).unwrap()
 }
 
 #[test]
