@@ -53,7 +53,8 @@ const SHAPES: &[&str] = &[
 ];
 
 /// What may stand between two blocks and changes how the next one is read.
-const ODD: &[&[u8]] = &[b"\xEF\xBB\xBF", b"\xEF", b"{\"error\":{}}", b"{", b"<html>\r", b"x\n", b"\n", b": c\r"];
+const ODD: &[&[u8]] =
+    &[b"\xEF\xBB\xBF", b"\xEF", b"{\"error\":{}}", b"{", b"<html>\r", b"x\n", b"\n", b": c\r"];
 
 fn rules() -> Vec<Rules> {
     let set = |key: &str, value: &str| vec![(key.into(), value.into())];
