@@ -58,6 +58,11 @@ def text(*contents: str) -> bytes:
     return b"".join(chunk({"content": content}) for content in contents)
 
 
+def text_of(chunk: Any) -> Any:
+    """Give the text of a chunk's first choice."""
+    return chunk.choices[0].delta.content
+
+
 STOP = chunk({}, "stop")
 
 
