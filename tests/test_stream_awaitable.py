@@ -13,9 +13,7 @@ import anyio
 import pytest
 from chat_streams import text, text_of
 
-from deltawire import (
-    ChatStream,
-)
+from deltawire import ChatStream
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator

@@ -9,11 +9,7 @@ import pytest
 from fakes import BLOCK, Step, agenerate, generate
 from outcomes import SourceError
 
-from deltawire import (
-    EventStream,
-    JSONStream,
-    NotEventStream,
-)
+from deltawire import EventStream, JSONStream, NotEventStream
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator

@@ -14,12 +14,7 @@ import pytest
 from fakes import BLOCK, Receiver, Step, agenerate, generate
 from outcomes import SourceError, alist, aoutcomes, cut, kinds, outcomes
 
-from deltawire import (
-    EventStream,
-    InvalidJSON,
-    JSONStream,
-    LimitExceeded,
-)
+from deltawire import EventStream, InvalidJSON, JSONStream, LimitExceeded
 
 if TYPE_CHECKING:
     from collections.abc import Callable

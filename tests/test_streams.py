@@ -18,13 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from outcomes import SourceError, alist, cut, kinds, outcomes
 
-from deltawire import (
-    EventParser,
-    EventStream,
-    InvalidJSON,
-    JSONParser,
-    JSONStream,
-)
+from deltawire import EventParser, EventStream, InvalidJSON, JSONParser, JSONStream
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
