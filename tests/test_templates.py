@@ -259,7 +259,9 @@ def test_no_template_outlives_its_parser() -> None:
         assert parser.feed(b'data: {"a":"4","b":2}\n\n') == [{"a": "4", "b": 2}]
 
 
-@pytest.mark.parametrize("name", ["raw", "to_dict", "to_json", "model_dump", "__reduce__", "__class__"])
+@pytest.mark.parametrize(
+    "name", ["raw", "to_dict", "to_json", "model_dump", "model_dump_json", "__reduce__", "__class__"]
+)
 def test_a_field_called_like_a_method_hides_nothing(name: str) -> None:
     text = orjson.dumps({"id": "x", name: "sent"})
     (chunk, again) = ChatParser().feed(b"data: " + text + b"\n\ndata: " + text + b"\n\n")

@@ -725,11 +725,30 @@ class _ChatObject:
     def to_dict(self) -> dict[str, Any]:
         """Decode the JSON text with orjson; new for each call."""
 
-    def model_dump(self) -> dict[str, Any]:
-        """`to_dict` under pydantic's name."""
-
     def to_json(self) -> str:
         """Return the JSON text."""
+
+    def model_dump(
+        self, *, mode: str = "python", exclude_unset: bool = True, exclude_none: bool = False
+    ) -> dict[str, Any]:
+        """`to_dict` under pydantic's name: what was sent, as pydantic's gives it with `exclude_unset=True`.
+
+        Args:
+            mode: changes nothing: everything was decoded from JSON.
+            exclude_unset: changes nothing: what was not sent is never in it.
+            exclude_none: leave out fields that are null, at every level.
+        """
+
+    def model_dump_json(
+        self, *, indent: int | None = None, exclude_unset: bool = True, exclude_none: bool = False
+    ) -> str:
+        """`to_json` under pydantic's name: the JSON text as it was sent, unless it has to be written anew.
+
+        Args:
+            indent: write it on several lines, each level indented by so many spaces.
+            exclude_unset: as for `model_dump`.
+            exclude_none: as for `model_dump`.
+        """
 
     def __getattr__(self, name: str) -> Any: ...
     def __eq__(self, other: builtins.object, /) -> bool: ...

@@ -184,8 +184,28 @@ impl ChatCompletion {
         self.body(py)?.call_method0(intern!(py, "to_dict"))
     }
 
-    fn model_dump<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        self.to_dict(py)
+    #[pyo3(
+        signature = (**how),
+        text_signature = "($self, *, mode='python', exclude_unset=True, exclude_none=False)",
+    )]
+    fn model_dump<'py>(
+        &self,
+        py: Python<'py>,
+        how: Option<&Bound<'py, PyDict>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        self.body(py)?.call_method(intern!(py, "model_dump"), (), how)
+    }
+
+    #[pyo3(
+        signature = (**how),
+        text_signature = "($self, *, indent=None, exclude_unset=True, exclude_none=False)",
+    )]
+    fn model_dump_json<'py>(
+        &self,
+        py: Python<'py>,
+        how: Option<&Bound<'py, PyDict>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        self.body(py)?.call_method(intern!(py, "model_dump_json"), (), how)
     }
 
     fn to_json<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {

@@ -25,7 +25,10 @@ pub struct ChatObject;
 /// The names of its methods, and Python's own: a field that is called so is in `to_dict` only.
 pub fn is_taken(name: &str) -> bool {
     name.starts_with("__")
-        || matches!(name, "raw" | "to_dict" | "model_dump" | "to_json" | "parse" | "partial")
+        || matches!(
+            name,
+            "raw" | "to_dict" | "model_dump" | "to_json" | "model_dump_json" | "parse" | "partial"
+        )
 }
 
 #[pymethods]
@@ -50,8 +53,34 @@ impl ChatObject {
         orjson_loads(slf.py())?.call1((PyBytes::new(slf.py(), json),))
     }
 
-    fn model_dump<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
-        Self::to_dict(slf)
+    #[pyo3(signature = (*, mode = "python", exclude_unset = true, exclude_none = false))]
+    fn model_dump<'py>(
+        slf: &Bound<'py, Self>,
+        mode: &str,
+        exclude_unset: bool,
+        exclude_none: bool,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        // What was decoded from JSON is the same in both modes, and has nothing that was not set.
+        let _ = (mode, exclude_unset);
+        let fields = Self::to_dict(slf)?;
+        if exclude_none {
+            leave_out_none(&fields)?;
+        }
+        Ok(fields)
+    }
+
+    #[pyo3(signature = (*, indent = None, exclude_unset = true, exclude_none = false))]
+    fn model_dump_json<'py>(
+        slf: &Bound<'py, Self>,
+        indent: Option<usize>,
+        exclude_unset: bool,
+        exclude_none: bool,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        if indent.is_none() && !exclude_none {
+            return Ok(Self::to_json(slf)?.into_any());
+        }
+        let fields = Self::model_dump(slf, "json", exclude_unset, exclude_none)?;
+        write_json(&fields, indent)
     }
 
     fn to_json<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyString>> {
@@ -162,6 +191,35 @@ pub fn repr(class: &str, fields: &Bound<'_, PyAny>) -> PyResult<String> {
     let fields: Vec<String> =
         fields.map(|(name, value)| Ok(format!("{name}={}", value.repr()?))).collect::<PyResult<_>>()?;
     Ok(format!("{class}({})", fields.join(", ")))
+}
+
+/// Takes the members that are None out of what was decoded, at every level.
+fn leave_out_none(value: &Bound<'_, PyAny>) -> PyResult<()> {
+    if let Ok(members) = value.cast::<PyDict>() {
+        // A copy, since a dict must not change while it is gone through.
+        for (name, member) in members.copy()? {
+            if member.is_none() {
+                members.del_item(name)?;
+            } else {
+                leave_out_none(&member)?;
+            }
+        }
+    } else if let Ok(items) = value.cast::<PyList>() {
+        items.iter().try_for_each(|item| leave_out_none(&item))?;
+    }
+    Ok(())
+}
+
+/// What was decoded as JSON text again, as pydantic writes it: compact, or indented.
+fn write_json<'py>(value: &Bound<'py, PyAny>, indent: Option<usize>) -> PyResult<Bound<'py, PyAny>> {
+    let py = value.py();
+    let how = PyDict::new(py);
+    how.set_item("ensure_ascii", false)?;
+    match indent {
+        Some(_) => how.set_item("indent", indent)?,
+        None => how.set_item("separators", (",", ":"))?,
+    }
+    py.import("json")?.getattr("dumps")?.call((value,), Some(&how))
 }
 
 /// The text of a chunk that Python code hands in, if it is one.
