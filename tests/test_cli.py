@@ -148,7 +148,7 @@ def test_responses_that_are_no_event_stream_are_listed_and_passed_over(tmp_path:
     assert [fact["skipped"] for fact in told["interactions"]] == [
         "no event stream: application/json",
         "no event stream: no content type",
-        "recorded compressed: gzip",
+        "recorded compressed: gzip, and broken: record it anew",
         None,
         None,
         None,

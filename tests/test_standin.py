@@ -11,6 +11,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 import anyio
+import brotli
 import pytest
 from cassette_files import RECORDED, go_vcr, vcr_py, write
 from chat_streams import DONE, STOP, chunk, event, text
@@ -219,12 +220,21 @@ async def test_what_was_recorded_and_is_no_stream_is_answered_as_it_was(tmp_path
 
 
 async def test_a_body_that_was_recorded_compressed_keeps_its_encoding(tmp_path: Path) -> None:
-    packed = gzip.compress(b"{}")
-    headers = {"Content-Type": ["text/event-stream"], "Content-Encoding": ["gzip"]}
+    packed = brotli.compress(b'data: {"choices": []}\n\n' * 9)
+    headers = {"Content-Type": ["text/event-stream"], "Content-Encoding": ["br"]}
     cassette = vcr_py({"string": packed}, headers=headers)
     answer = await call(create_app(recordings([load(write(tmp_path, cassette))])))
     assert answer.body == packed
-    assert answer.headers["content-encoding"] == "gzip"
+    assert answer.headers["content-encoding"] == "br"
+
+
+async def test_a_stream_that_was_recorded_with_gzip_is_answered_as_a_stream(tmp_path: Path) -> None:
+    body = b'data: {"choices": [{"index": 0, "delta": {"content": "hi"}}]}\n\ndata: [DONE]\n\n'
+    headers = {"Content-Type": ["text/event-stream"], "Content-Encoding": ["gzip"]}
+    cassette = vcr_py({"string": gzip.compress(body)}, headers=headers)
+    answer = await call(create_app(recordings([load(write(tmp_path, cassette))])))
+    assert answer.body == body
+    assert "content-encoding" not in answer.headers
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from deltawire._content_encoding import MAX_BYTES, TooLargeError, undo
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -194,8 +196,17 @@ class Fields:
             headers[_text(name, place)] = [_text(value, place) for value in listed]
         return headers
 
-    def body(self, key: str, *, wrapped: bool) -> bytes:
-        """Give a body, text as UTF-8; `wrapped` bodies may stand in a mapping, as VCR.py writes them."""
+    def body(self, key: str, *, wrapped: bool, encoding: str = "") -> bytes:
+        """Give a body, text as UTF-8; `wrapped` bodies may stand in a mapping, as VCR.py writes them.
+
+        `encoding` is the Content-Encoding, which is undone.
+        """
+        try:
+            return undo(self._recorded(key, wrapped=wrapped), encoding)
+        except TooLargeError:
+            raise BrokenFileError(self._at(key), f"decompresses to more than {MAX_BYTES:,} bytes") from None
+
+    def _recorded(self, key: str, *, wrapped: bool) -> bytes:
         value, place = self._get(key), self._at(key)
         if wrapped and isinstance(value, dict):
             within = self.fields(key)

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from deltawire import ChatAccumulator
+from deltawire._content_encoding import encoding_of, hint, is_text
 from deltawire._show import clean
 
 if TYPE_CHECKING:
@@ -116,13 +117,15 @@ def why_skipped(response: Response) -> str | None:
     """Tell what a response is if it is no event stream that can be read, else None."""
     headers = {name.lower(): ", ".join(values) for name, values in response.headers.items()}
     content_type = headers.get("content-type", "").lower()
-    encoding = headers.get("content-encoding", "identity")
+    encoding = encoding_of(response.headers)
     # Recorders drop headers and servers send wrong ones, so a body that begins as one is one.
     if _FIELD.match(response.body):
         return None
     if "text/event-stream" not in content_type:
         return f"no event stream: {content_type.partition(';')[0] or 'no content type'}"
-    return None if encoding == "identity" else f"recorded compressed: {encoding}"
+    if encoding and not is_text(response.body):
+        return f"recorded compressed: {encoding}, {hint(encoding)}"
+    return None
 
 
 def describe(report: Report, chunks: Iterable[bytes]) -> ChatCompletion:

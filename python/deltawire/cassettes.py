@@ -5,8 +5,8 @@ each iteration, holds one chunk at a time, and so can be run over as often as on
 
 A cassette is somebody's file: whatever is in it, `load` returns or raises `CassetteError`. What that says
 names the file and the place, never the content, since the bodies are prompts and answers. How YAML and
-JSON become checked fields is told in `_cassette_file`; what a body means is left to the parsers. A body
-that was recorded compressed stays as it is.
+JSON become checked fields is told in `_cassette_file`; what a body means is left to the parsers. Compression
+that a recorder left in a body is undone where it is gzip or deflate (`_content_encoding`).
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 import anyio
 
 from deltawire._cassette_file import BrokenFileError, Fields, decode
+from deltawire._content_encoding import encoding_of
 from deltawire.errors import CassetteError
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ class Response:
     Attributes:
         status: the HTTP status code.
         headers: the values of each header, names and order as recorded. Not part of the repr.
-        body: the body; text of the cassette as UTF-8. Not part of the repr.
+        body: the body; text of the cassette as UTF-8, gzip and deflate undone. Not part of the repr.
         duration: how long the exchange took, in seconds; None where the cassette does not tell.
     """
 
@@ -227,14 +228,15 @@ def load(path: str | os.PathLike[str]) -> Cassette:
 
 def _from_go_vcr(interaction: Fields) -> Interaction:
     sent, got = interaction.fields("request"), interaction.fields("response")
+    headers = got.headers("headers")
     return Interaction(
         Request(
             sent.text("method"), sent.text("url"), sent.headers("headers"), sent.body("body", wrapped=False)
         ),
         Response(
             got.number("code", *_STATUS),
-            got.headers("headers"),
-            got.body("body", wrapped=False),
+            headers,
+            got.body("body", wrapped=False, encoding=encoding_of(headers)),
             got.duration("duration"),
         ),
     )
@@ -242,14 +244,15 @@ def _from_go_vcr(interaction: Fields) -> Interaction:
 
 def _from_vcr_py(interaction: Fields) -> Interaction:
     sent, got = interaction.fields("request"), interaction.fields("response")
+    headers = got.headers("headers")
     return Interaction(
         Request(
             sent.text("method"), sent.text("uri"), sent.headers("headers"), sent.body("body", wrapped=True)
         ),
         Response(
             got.fields("status").number("code", *_STATUS),
-            got.headers("headers"),
-            got.body("body", wrapped=True),
+            headers,
+            got.body("body", wrapped=True, encoding=encoding_of(headers)),
             None,
         ),
     )

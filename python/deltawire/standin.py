@@ -35,6 +35,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
+from deltawire._content_encoding import is_text
 from deltawire._faults import ERROR, FAULTS, HTML, BrokenOff, Fault, Pace, send, spoil, spoil_document
 from deltawire._native import ChatAccumulator
 from deltawire._report import why_skipped
@@ -277,8 +278,8 @@ def _as_recorded(interaction: Interaction) -> Response:
     recorded = interaction.response
     headers = {name.lower(): ", ".join(values) for name, values in recorded.headers.items()}
     response = Response(recorded.body, recorded.status, media_type=headers.get("content-type"))
-    # Recorders undo the encoding and keep the header: only where the body is no text was it left in place.
-    if "content-encoding" in headers and not _is_text(recorded.body):
+    # The header stays where the encoding was undone: only where the body is no text is it still in place.
+    if "content-encoding" in headers and not is_text(recorded.body):
         response.headers["Content-Encoding"] = headers["content-encoding"]
     return response
 
@@ -314,11 +315,3 @@ def _host(interaction: Interaction) -> str:
         return urlsplit(interaction.request.url).hostname or ""
     except ValueError:
         return ""
-
-
-def _is_text(body: bytes) -> bool:
-    try:
-        body.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
