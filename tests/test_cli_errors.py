@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shlex
 import signal
 import subprocess
@@ -33,7 +32,9 @@ def test_an_event_over_the_limit_is_bad_input_after_the_events_before_it() -> No
     result = deltawire("events", stdin=b"data: a\n\ndata: " + b"x" * (33 * 1024 * 1024))
     assert result.returncode == 2
     assert [line["data"] for line in lines_of(result.stdout)] == ["a"]
-    assert re.fullmatch(rb"deltawire: stdin: event 2, .* max_event_size=\d+; [^\n]*\n", result.stderr)
+    # Without what a program is to do about it: the command has no such option, and nothing to reset.
+    said = "event 2, at byte 9 of the stream, is more than is read: max_event_size is 33,554,432"
+    assert result.stderr.decode() == f"deltawire: stdin: {said}\n"
 
 
 def test_an_event_over_the_limit_in_a_cassette_is_bad_input(tmp_path: Path) -> None:

@@ -124,7 +124,8 @@ def replay(
                 try:
                     completion = describe(report, chunks)
                 except LimitExceeded as error:
-                    raise InputError(f"{file}: interactions[{index}].response.body: {error}") from None
+                    where = f"{file}: interactions[{index}].response.body"
+                    raise InputError(f"{where}: {told(error)}") from None
                 if output is not None:
                     name = f"{stem}-{index}.json"
                     completions[name] = completion
@@ -159,7 +160,7 @@ def events(file: str) -> None:
                 write_events(parser.feed(chunk))
             except LimitExceeded as error:
                 write_events(error.values)
-                raise InputError(f"{source}: {error}") from None
+                raise InputError(f"{source}: {told(error)}") from None
     if parser.pending_bytes:
         say(f"{source} ends within an event, which is not shown")
     elif parser.bytes and not (parser.events or parser.comments or parser.retry or parser.last_event_id):
@@ -318,6 +319,12 @@ def write_events(events: Iterable[ServerSentEvent]) -> None:
     ]
     if lines:
         click.echo(b"".join(lines), nl=False)
+
+
+def told(error: LimitExceeded) -> str:
+    """Tell of a limit what its exception does, without the remedy, which is one for programs."""
+    event = f"event {error.event_number}, at byte {error.offset} of the stream"
+    return f"{event}, is more than is read: {error.limit} is {error.value:,}"
 
 
 def say(text: str) -> None:
