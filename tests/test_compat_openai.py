@@ -22,7 +22,7 @@ from conftest import ASYNCIO
 from fakes import agenerate
 from servers import serve
 
-from deltawire import LimitExceeded
+from deltawire import ChatStream, EventStream, LimitExceeded, NotEventStream
 from deltawire.compat.openai import ServerSentEvent, SSEDecoder, accelerate
 
 if TYPE_CHECKING:
@@ -328,6 +328,49 @@ def test_an_error_event_is_anthropics_error() -> None:
     ):
         list(client.messages.create(model="m", max_tokens=9, messages=[], stream=True))
     assert caught.value.body == error
+
+
+# --- their responses as sources
+
+
+def test_a_streaming_response_of_the_client_is_a_source() -> None:
+    request: dict[str, Any] = {"model": "m", "messages": [], "stream": True}
+    with (
+        serve(answer(chunk("hé"), DONE)) as server,
+        connect(server) as client,
+        client.chat.completions.with_streaming_response.create(**request) as response,
+        ChatStream(response) as stream,
+    ):
+        assert [each.choices[0].delta.content for each in stream] == ["hé"]
+        assert response.is_closed is False
+    assert response.is_closed
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("anyio_backend", ASYNCIO)
+async def test_a_streaming_response_of_an_async_client_is_a_source() -> None:
+    with serve(answer(chunk("hé"), DONE)) as server:
+        async with openai.AsyncOpenAI(api_key="k", base_url=server.url, max_retries=0) as client:
+            create = client.chat.completions.with_streaming_response.create
+            async with create(model="m", messages=[], stream=True) as response:
+                with pytest.raises(TypeError, match="is asynchronous"):
+                    list(ChatStream(response))
+                async with ChatStream(response, idle_timeout=30) as stream:
+                    assert [each.choices[0].delta.content async for each in stream] == ["hé"]
+            assert response.is_closed
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("anyio_backend", ASYNCIO)
+async def test_a_refusal_is_told_of_such_a_response_too() -> None:
+    page = answer(b"<html>", content_type="text/html")
+    with serve(page) as server:
+        async with anthropic.AsyncAnthropic(api_key="k", base_url=server.url, max_retries=0) as client:
+            create = client.messages.with_streaming_response.create
+            async with create(model="m", max_tokens=1, messages=[], stream=True) as response:
+                with pytest.raises(NotEventStream) as caught:
+                    await anext(EventStream(response))
+    assert (caught.value.status, caught.value.content_type) == (200, "text/html")
 
 
 # --- what is refused

@@ -102,6 +102,9 @@ def open_sync(source: Any) -> Opened[Iterator[Chunk]]:
     """
     chunks: Iterator[Chunk]
     fragile = True
+    source = getattr(
+        source, "http_response", source
+    )  # in that of openai's and anthropic's clients is httpx's
     if hasattr(source, "iter_bytes"):  # httpx, httpx2
         if _is_other_side(source, "__iter__"):
             _refuse_async(source)
@@ -135,6 +138,7 @@ def open_async(source: Any) -> Opened[AsyncIterator[Chunk]]:
         return Opened(source, (source.aclose,), True)
     chunks: Any
     fragile, polled = False, False
+    source = getattr(source, "http_response", source)
     if hasattr(source, "aiter_bytes"):  # httpx, httpx2
         if _is_other_side(source, "__aiter__"):
             _refuse_blocking(source)
