@@ -23,7 +23,7 @@ import urllib3
 from conftest import ASYNCIO, TRIO
 from fakes import Receiver, agenerate, generate
 
-from deltawire import ChatRelayStream, ChatStream, EventStream, JSONStream
+from deltawire import ChatRelayStream, ChatStream, EventStream, IncompleteStream, JSONStream
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -415,3 +415,14 @@ def test_a_response_of_urllib3_over_a_file_is_read() -> None:
     for raw in (urllib3.HTTPResponse(io.BytesIO(A + B), preload_content=False), urllib3.HTTPResponse(A + B)):
         with JSONStream(raw) as values:
             assert list(values) == VALUES
+
+
+def test_lines_in_the_place_of_a_response_are_told_from_a_stream_that_was_cut() -> None:
+    chunk = b'data: {"choices": [{"index": 0, "delta": {"content": "a"}}]}\n\n'
+    lines = [*chunk.splitlines(), *chunk.splitlines(), b"data: [DONE]", b""]
+    with pytest.raises(IncompleteStream, match="lines without their ends, as iter_lines does"):
+        ChatStream(lines).collect()
+    with pytest.raises(IncompleteStream, match="ask again, or pass"):
+        ChatStream([chunk, chunk[:20]]).collect()
+    with pytest.raises(TypeError, match="not str: give what came as it came, undecoded"):
+        ChatStream([line.decode() for line in lines]).collect()

@@ -197,9 +197,13 @@ class IncompleteStream(DeltawireError):
         offset: int = 0,
         events: int = 0,
     ) -> None:
+        remedy = "ask again"
+        if end.name == "TRUNCATED" and not events:
+            # So ends, too, what was cut into lines, and asking again would not help.
+            remedy += " (if the source gives lines without their ends, as iter_lines does: pass the response)"
         super().__init__(
             f"the stream ended early ({end.name}) after {events} events and {offset} bytes; the part that "
-            f'came is in `completion`; ask again, or pass on_end="return" to take it'
+            f'came is in `completion`; {remedy}, or pass on_end="return" to take it'
         )
         self.end = end
         self.completion = completion

@@ -4,7 +4,7 @@ use pyo3::PyClass;
 use pyo3::exceptions::{PyRuntimeError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::pyclass::boolean_struct::False;
-use pyo3::types::{PyBool, PyByteArray, PyBytes, PyInt, PyList, PyMemoryView};
+use pyo3::types::{PyBool, PyByteArray, PyBytes, PyInt, PyList, PyMemoryView, PyString};
 
 /// Borrows a parser for the length of a call, against other threads and against itself.
 pub fn exclusively<'py, T: PyClass<Frozen = False>>(parser: &Bound<'py, T>) -> PyResult<PyRefMut<'py, T>> {
@@ -24,10 +24,10 @@ pub fn chunk<'py>(data: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyBytes>> {
     if data.is_instance_of::<PyByteArray>() || data.is_instance_of::<PyMemoryView>() {
         return Ok(data.py().get_type::<PyBytes>().call1((data,))?.cast_into::<PyBytes>()?);
     }
-    Err(PyTypeError::new_err(format!(
-        "feed takes bytes, bytearray or memoryview, not {}",
-        data.get_type().name()?
-    )))
+    // Most likely the lines or the text that a client makes of a response.
+    let hint = if data.is_instance_of::<PyString>() { ": give what came as it came, undecoded" } else { "" };
+    let given = data.get_type().name()?;
+    Err(PyTypeError::new_err(format!("feed takes bytes, bytearray or memoryview, not {given}{hint}")))
 }
 
 /// Where in the chunk some data lies; None if it lies elsewhere.
