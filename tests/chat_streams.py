@@ -185,6 +185,7 @@ def deltas(fragments: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, Any
         refusal=[None, "", "no"],
         reasoning=[None, "", "r", "r", "s"],
         reasoning_content=[None, "", "r", "r"],
+        reasoning_text=[None, "", "r", "t", 5],
         reasoning_details=[None, []],
         tool_calls=[None, [], "x"],
         function_call=[None, {"name": "f", "arguments": ""}, {"name": "", "arguments": "{}"}],

@@ -33,7 +33,7 @@ class Outcome(NamedTuple):
 # One choice.
 
 IN_DELTA = {"role", "content", "refusal", "tool_calls", "function_call", "audio", "annotations"}
-IN_DELTA |= {"reasoning", "reasoning_content", "reasoning_details", "content_parts"}
+IN_DELTA |= {"reasoning", "reasoning_content", "reasoning_text", "reasoning_details", "content_parts"}
 
 
 class Choice:
@@ -129,7 +129,9 @@ class Choice:
                 self.extend("content_parts", [part])
 
     def add_reasoning(self, delta: dict[str, Any]) -> None:
-        first, second = (of(delta.get(key), str) for key in ("reasoning", "reasoning_content"))
+        content = delta.get("reasoning_content")
+        first = of(delta.get("reasoning"), str)
+        second = of(delta.get("reasoning_text") if content is None else content, str)
         plain = first if first == second else first + second
         self.grow("reasoning", plain or None)
         texts = ""

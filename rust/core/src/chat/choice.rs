@@ -202,6 +202,8 @@ impl Choice {
                 }
                 "reasoning" => reasoning = Some(value),
                 "reasoning_content" => reasoning_content = Some(value),
+                // GitHub Copilot's name for it.
+                "reasoning_text" => reasoning_content = reasoning_content.or(Some(value)),
                 "reasoning_details" => details = Some(value),
                 "tool_calls" => more += self.tool_calls.add(value, growth),
                 "function_call" => {

@@ -1,7 +1,7 @@
 //! Reasoning text, and `reasoning_details`: blocks that are sent in fragments and have to be sent back whole.
 //!
-//! Providers send reasoning as `reasoning`, as `reasoning_content`, as the text of `reasoning_details`, as
-//! "thinking" parts of a content list, and some of them twice in one chunk. Text under a second name that is
+//! Providers send reasoning as `reasoning`, as `reasoning_content` or `reasoning_text`, as the text of
+//! `reasoning_details`, as "thinking" parts of a content list, and some of them twice in one chunk. Text under a second name that is
 //! equal to the first counts once; details count as text only where the chunk has no plain text.
 //!
 //! Details with one type and index are one block; where no index is sent, with one type and id: there an id that is
