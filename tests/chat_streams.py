@@ -191,6 +191,7 @@ def deltas(fragments: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, Any
         function_call=[None, {"name": "f", "arguments": ""}, {"name": "", "arguments": "{}"}],
         audio=[None, {"id": "a", "data": "QQ=="}, {"transcript": "t"}, {"expires_at": 1}],
         annotations=[None, [], [{"type": "url_citation"}], 5, {"a": 1}],
+        images=[None, [], [{"image_url": {"url": "data:,a"}}], "x"],
         content_parts=[None, [{"type": "image"}], "x"],
         x_field=[None, 1, [2]],
     )
@@ -215,6 +216,7 @@ def choices(fragments: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, An
         usage=[None, {"prompt_tokens": 3}],
         error=[None, {}],
         matched_stop=[None, 5],
+        token_ids=[None, [], [7], [7, 8], 5],
     )
     return st.builds(
         lambda choice, delta: {**choice, "delta": delta}, plain, deltas(fragments) | st.just({"x_field": 3})

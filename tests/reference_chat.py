@@ -32,7 +32,7 @@ class Outcome(NamedTuple):
 
 # One choice.
 
-IN_DELTA = {"role", "content", "refusal", "tool_calls", "function_call", "audio", "annotations"}
+IN_DELTA = {"role", "content", "refusal", "tool_calls", "function_call", "audio", "annotations", "images"}
 IN_DELTA |= {"reasoning", "reasoning_content", "reasoning_text", "reasoning_details", "content_parts"}
 
 
@@ -53,7 +53,10 @@ class Choice:
     def add(self, choice: dict[str, Any], merges: bool) -> None:
         self.finish_reason = said(choice.get("finish_reason")) or self.finish_reason
         for key, value in choice.items():
-            if key not in ("index", "usage", "error", "delta", "message", "finish_reason", "logprobs"):
+            if key == "token_ids":
+                if of(value, list):
+                    self.extras[key] = [*self.extras.get(key, []), *value]
+            elif key not in ("index", "usage", "error", "delta", "message", "finish_reason", "logprobs"):
                 keep(self.extras, key, value)
         self.add_logprobs(choice.get("logprobs"))
         delta, message = choice.get("delta"), choice.get("message")
@@ -90,7 +93,7 @@ class Choice:
         for key, value in delta.items():
             if key == "content":
                 self.add_content(value)
-            elif key in ("annotations", "content_parts"):
+            elif key in ("annotations", "images", "content_parts"):
                 self.extend(key, of(value, list))
         self.grow("refusal", delta.get("refusal") or None)
         self.add_reasoning(delta)

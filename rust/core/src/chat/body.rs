@@ -49,6 +49,7 @@ fn write_choice(
         });
     }
     body.text_or_null("finish_reason", choice.finish_reason.as_deref());
+    body.raw_if("token_ids", choice.token_ids.to_raw().as_deref());
     body.extras(&choice.extras);
     body.end()
 }
@@ -95,6 +96,7 @@ fn write_message(
         });
     }
     body.raw_if("annotations", choice.annotations.to_raw().as_deref());
+    body.raw_if("images", choice.images.to_raw().as_deref());
     body.raw_if("content_parts", choice.content_parts.to_raw().as_deref());
     body.extras(&choice.message_extras);
     body.end()

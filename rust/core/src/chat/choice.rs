@@ -64,10 +64,14 @@ pub struct Choice {
     pub audio: Option<Box<Audio>>,
     /// All that were sent.
     pub annotations: RawList,
+    /// All that were generated: each chunk has its own.
+    pub images: RawList,
     /// Parts of a content list that are neither text nor thinking.
     pub content_parts: RawList,
     /// Log probabilities, if there are any.
     pub logprobs: Option<Box<Logprobs>>,
+    /// The tokens that were generated, from servers that tell them (vLLM).
+    pub token_ids: RawList,
     /// The last one that is not blank.
     pub finish_reason: Option<Word>,
     /// Fields of the delta that nobody interprets.
@@ -145,7 +149,10 @@ impl Choice {
         }
         if choice.has_extras {
             for (key, value) in choice.of.members().filter(|(key, _)| !KNOWN.contains(key)) {
-                more += self.extras.set(key, value);
+                more += match key {
+                    "token_ids" => extend(&mut self.token_ids, value, growth),
+                    _ => self.extras.set(key, value),
+                };
             }
         }
         let Fields { message, .. } = *choice;
@@ -168,6 +175,7 @@ impl Choice {
             let whole = Self {
                 finish_reason: self.finish_reason.take(),
                 logprobs: self.logprobs.take(),
+                token_ids: std::mem::take(&mut self.token_ids),
                 extras: std::mem::take(&mut self.extras),
                 message_of: self.message_of,
                 ..Self::default()
@@ -215,6 +223,7 @@ impl Choice {
                     more += self.add_audio(value);
                 }
                 "annotations" => more += extend(&mut self.annotations, value, growth),
+                "images" => more += extend(&mut self.images, value, growth),
                 // No provider's, but it would stand in the message beside ours.
                 "content_parts" => more += extend(&mut self.content_parts, value, growth),
                 _ => more += self.message_extras.set(key, value),
