@@ -179,6 +179,23 @@ def test_a_missing_library_is_one_line_that_names_the_extra(missing: str, said: 
     assert bad_line(result) == said
 
 
+@pytest.mark.parametrize(
+    ("module", "missing", "said"),
+    [
+        ("metrics", "prometheus_client", "needs prometheus-client: pip install 'deltawire[metrics]'"),
+        ("standin", "starlette", "needs starlette: pip install 'deltawire[cli,replay,serve]'"),
+    ],
+)
+def test_a_module_that_is_imported_without_its_library_names_the_extra(
+    module: str, missing: str, said: str
+) -> None:
+    code = f"{WITHOUT.format(name=missing)}import deltawire.{module}"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False)
+    assert result.returncode == 1
+    last = result.stderr.decode().splitlines()[-1]
+    assert last == f"ModuleNotFoundError: deltawire.{module} {said}"
+
+
 def test_another_missing_module_is_not_hidden() -> None:
     code = "import sys; sys.modules['orjson'] = None; from deltawire.__main__ import main; main()"
     result = subprocess.run([sys.executable, "-c", code, "--help"], capture_output=True, check=False)

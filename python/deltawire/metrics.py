@@ -14,7 +14,11 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Protocol
 
-from prometheus_client import REGISTRY, CollectorRegistry, Counter, Histogram
+try:
+    from prometheus_client import REGISTRY, CollectorRegistry, Counter, Histogram
+except ModuleNotFoundError as error:
+    message = "deltawire.metrics needs prometheus-client: pip install 'deltawire[metrics]'"
+    raise ModuleNotFoundError(message, name=error.name) from None
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Mapping

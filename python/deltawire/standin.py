@@ -30,10 +30,6 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote, urlsplit
 
 import orjson
-from starlette.applications import Starlette
-from starlette.exceptions import HTTPException
-from starlette.responses import Response, StreamingResponse
-from starlette.routing import Route
 
 from deltawire._content_encoding import is_text
 from deltawire._faults import ERROR, FAULTS, HTML, BrokenOff, Fault, Pace, send, spoil, spoil_document
@@ -43,6 +39,15 @@ from deltawire.cassettes import Replay
 from deltawire.encoding import error_body
 from deltawire.errors import CassetteError, LimitExceeded
 from deltawire.verdict import ProviderError, StreamEnd
+
+try:
+    from starlette.applications import Starlette
+    from starlette.exceptions import HTTPException
+    from starlette.responses import Response, StreamingResponse
+    from starlette.routing import Route
+except ModuleNotFoundError as error:
+    message = "deltawire.standin needs starlette: pip install 'deltawire[cli,replay,serve]'"
+    raise ModuleNotFoundError(message, name=error.name) from None
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
