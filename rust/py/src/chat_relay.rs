@@ -289,22 +289,32 @@ fn ends_with_blank_line(bytes: &[u8]) -> bool {
 
 /// The fields to set, each with its value as JSON.
 fn values(set: &Bound<'_, PyAny>) -> PyResult<Vec<(Box<str>, Box<str>)>> {
+    let py = set.py();
     let set = set.cast::<PyDict>().map_err(|_| PyTypeError::new_err("set is a dict of fields and values"))?;
-    let dumps = orjson_dumps(set.py())?;
+    let dumps = orjson_dumps(py)?;
     set.iter()
         .map(|(name, value)| {
-            let json = dumps.call1((value,))?.cast_into::<PyBytes>()?;
-            Ok((field(&name)?, String::from_utf8_lossy(json.as_bytes()).into()))
+            let name = field(&name)?;
+            let json = dumps.call1((value,)).map_err(|cause| {
+                let error =
+                    PyTypeError::new_err(format!("orjson does not encode the value of {name:?} in set"));
+                error.set_cause(py, Some(cause));
+                error
+            })?;
+            Ok((name, String::from_utf8_lossy(json.cast_into::<PyBytes>()?.as_bytes()).into()))
         })
         .collect()
 }
 
 /// The fields to remove.
 fn names(remove: &Bound<'_, PyAny>) -> PyResult<Vec<Box<str>>> {
-    if remove.is_instance_of::<PyString>() {
-        return Err(PyTypeError::new_err("remove is a set of fields, not a str"));
+    match remove.try_iter() {
+        Ok(names) if !remove.is_instance_of::<PyString>() => names.map(|name| field(&name?)).collect(),
+        _ => {
+            let given = remove.get_type().name()?;
+            Err(PyTypeError::new_err(format!("remove is a set of fields, not {given}")))
+        }
     }
-    remove.try_iter()?.map(|name| field(&name?)).collect()
 }
 
 fn field(name: &Bound<'_, PyAny>) -> PyResult<Box<str>> {

@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use deltawire_core::stream::Timings;
 use pyo3::basic::CompareOp;
+use pyo3::exceptions::PyTypeError;
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
@@ -147,13 +148,17 @@ impl Clock {
         if clock.is(MONOTONIC.import(clock.py(), "time", "monotonic")?) {
             return Ok(Self::Monotonic(Instant::now()));
         }
-        Ok(Self::Called { clock: clock.clone().unbind(), begun: clock.call0()?.extract()? })
+        if !clock.is_callable() {
+            let given = clock.get_type().name()?;
+            return Err(PyTypeError::new_err(format!("clock is a callable, not {given}")));
+        }
+        Ok(Self::Called { clock: clock.clone().unbind(), begun: seconds(&clock.call0()?)? })
     }
 
     pub fn now(&self, py: Python<'_>) -> PyResult<f64> {
         match self {
             Self::Monotonic(begun) => Ok(begun.elapsed().as_secs_f64()),
-            Self::Called { clock, begun } => Ok(clock.call0(py)?.extract::<f64>(py)? - begun),
+            Self::Called { clock, begun } => Ok(seconds(clock.call0(py)?.bind(py))? - begun),
         }
     }
 
@@ -163,4 +168,11 @@ impl Clock {
             Self::Called { clock, .. } => visit.call(clock),
         }
     }
+}
+
+/// What a clock tells.
+fn seconds(told: &Bound<'_, PyAny>) -> PyResult<f64> {
+    let given = told.get_type().name()?;
+    told.extract()
+        .map_err(|_| PyTypeError::new_err(format!("clock returns a number of seconds, not {given}")))
 }
