@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from anyio import CancelScope, move_on_after
 
 from deltawire._content_type import MAX_DOCUMENT_BYTES, aread_refused, chat_refusal, read_refused
-from deltawire._deadlines import Deadlines, seconds
+from deltawire._deadlines import Deadlines, seconds, seconds_or_none
 from deltawire._native import ChatRelay, _RelayReader
 from deltawire._observed import Observed
 from deltawire._relaying import AsyncEnding, Ending, Patient
@@ -134,12 +134,10 @@ class ChatRelayStream(Observed, BaseStream[bytes]):
             raise TypeError(f"drain_bytes is an int, not {type(drain_bytes).__name__}")
         if drain_bytes < 1:
             raise ValueError(f"drain_bytes is a number from 1 on, not {drain_bytes}")
-        if drain_seconds is None:
-            raise TypeError("drain_seconds is a number of seconds, not NoneType")
         self._appends = append_error
-        self._keep_alive = seconds("keep_alive", keep_alive)
+        self._keep_alive = seconds_or_none("keep_alive", keep_alive)
         self._drains = on_disconnect == "drain"
-        self._drain_seconds = seconds("drain_seconds", drain_seconds) or 0.0
+        self._drain_seconds = seconds("drain_seconds", drain_seconds)
         self._drain_bytes = drain_bytes
         self._ending: Ending | AsyncEnding | None = None
         self._patient: Patient | None = None

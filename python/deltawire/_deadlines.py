@@ -122,9 +122,9 @@ class Deadlines:
         if first_event_timeout is idle_timeout is total_timeout is None:
             return None
         return cls(
-            seconds("first_event_timeout", first_event_timeout),
-            seconds("idle_timeout", idle_timeout),
-            seconds("total_timeout", total_timeout),
+            seconds_or_none("first_event_timeout", first_event_timeout),
+            seconds_or_none("idle_timeout", idle_timeout),
+            seconds_or_none("total_timeout", total_timeout),
             bool(comments_count_as_progress),
         )
 
@@ -184,12 +184,15 @@ class Deadlines:
         return found
 
 
-def seconds(name: str, value: Any) -> float | None:
+def seconds_or_none(name: str, value: Any) -> float | None:
+    """Check a parameter that is a number of seconds, or None for no bound."""
+    return None if value is None else seconds(name, value, " or None")
+
+
+def seconds(name: str, value: Any, others: str = "") -> float:
     """Check a parameter that is a number of seconds."""
-    if value is None:
-        return None
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise TypeError(f"{name} is a number of seconds or None, not {type(value).__name__}")
+        raise TypeError(f"{name} is a number of seconds{others}, not {type(value).__name__}")
     if not value > 0:
-        raise ValueError(f"{name} is above 0 seconds, or None for none, not {value!r}")
+        raise ValueError(f"{name} is a number of seconds above 0{others}, not {value!r}")
     return float(value)

@@ -102,9 +102,7 @@ def open_sync(source: Any) -> Opened[Iterator[Chunk]]:
     """
     chunks: Iterator[Chunk]
     fragile = True
-    source = getattr(
-        source, "http_response", source
-    )  # in that of openai's and anthropic's clients is httpx's
+    source = getattr(source, "http_response", source)  # a response of openai's or anthropic's client
     if hasattr(source, "iter_bytes"):  # httpx, httpx2
         if _is_other_side(source, "__iter__"):
             _refuse_async(source)

@@ -1,8 +1,8 @@
 //! Reasoning text, and `reasoning_details`: blocks that are sent in fragments and have to be sent back whole.
 //!
 //! Providers send reasoning as `reasoning`, as `reasoning_content` or `reasoning_text`, as the text of
-//! `reasoning_details`, as "thinking" parts of a content list, and some of them twice in one chunk. Text under a second name that is
-//! equal to the first counts once; details count as text only where the chunk has no plain text.
+//! `reasoning_details`, as "thinking" parts of a content list, and some of them twice in one chunk. Text under a second
+//! name that is equal to the first counts once; details count as text only where the chunk has no plain text.
 //!
 //! Details with one type and index are one block; where no index is sent, with one type and id: there an id that is
 //! known tells the block, a new one that of the newest block of the type if it has none yet, else a new block, and no
