@@ -37,7 +37,7 @@ impl<'a, 'py> Json<'a, 'py> {
     /// What an object is made from, by its place in the text.
     #[inline]
     pub fn origin(self, start: usize, end: usize) -> Origin<'a, 'py> {
-        Origin { text: self.bytes, sent: None, start: self.at + start, end: self.at + end }
+        Origin { text: self.bytes, start: self.at + start, end: self.at + end }
     }
 }
 
@@ -103,8 +103,11 @@ impl<'py> Maker<'py> for Objects<'_, 'py> {
     fn record(&mut self, class: &'static Class, object: Option<Value<'_>>) -> PyResult<Self::Record> {
         let Text { json, sent, .. } = self.text;
         let (start, end) = object.map_or((0, 0), |object| (object.start(), object.end()));
-        let sent = sent.filter(|_| start == 0 && end > 0);
-        NewRecord::new(class.record(json.bytes.py())?, &Origin { sent, ..json.origin(start, end) })
+        let mut record = NewRecord::new(class.record(json.bytes.py())?, &json.origin(start, end))?;
+        if let Some(sent) = sent.filter(|_| start == 0 && end > 0) {
+            record.set_sent(sent)?;
+        }
+        Ok(record)
     }
 
     fn set(&mut self, record: &mut Self::Record, field: usize, made: Self::Made) {

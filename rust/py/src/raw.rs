@@ -7,14 +7,17 @@
 //!
 //! **Records.** A typed chunk is four objects or more. A record is one allocation: a head, which tells what it was made
 //! from, and one slot a field. Its fields are members, which CPython reads without a call, as it would not on a class
-//! with `__getattr__`; what else was sent is in a dict that only attribute look-up sees. What that came to beside
-//! classes of `PyO3` is in docs/performance.md.
+//! with `__getattr__`; what else was sent is in a dict that only attribute look-up sees. A record that is made like a
+//! model has the model's values for as long as it has the model, so most of them are neither taken nor given back. What
+//! that came to beside classes of `PyO3` is in docs/performance.md.
 //!
 //! What holds for every record, from its making to its end:
 //!
 //! - It is an instance of a class made by [`record_class`], whose `tp_basicsize` is that of [`Head`] and its slots,
 //!   and whose `tp_dealloc` is [`DEALLOC`]; by that it is told apart. Such a class has no subclasses.
-//! - Each slot, and each pointer of the head, is null or an owned reference. `text` is a `bytes`.
+//! - Each pointer of the head is null or an owned reference. `text` is a `bytes`, or a tuple of two.
+//! - A slot of which `owned` has the bit is null or an owned reference. Any other one is the same as that slot of
+//!   `model`, a record of the same class, whose slots stay what they are as long as it is there.
 //! - A slot is written before any Python code can see the record; after that nothing changes.
 //! - It is not tracked by the collector. It holds what JSON holds, and tuples of str, so it is in no cycle that it
 //!   could be freed from: a list in it may be made to hold it by hand, and then both stay.
@@ -96,18 +99,20 @@ struct Head {
     object: ffi::PyObject,
     /// The fields that the class does not name, a dict; null if none were sent. At `tp_dictoffset`.
     extras: *mut ffi::PyObject,
+    /// The text, with what was sent behind it where that was another one.
     text: *mut ffi::PyObject,
-    /// What was sent, where `text` is not that; else null.
-    sent: *mut ffi::PyObject,
+    /// The record of which the slots are that are not owned; null if all are.
+    model: *mut ffi::PyObject,
     start: usize,
-    end: usize,
+    /// Texts are shorter than 4 GiB, as events are.
+    len: u32,
+    /// A bit for each slot.
+    owned: u8,
 }
 
 /// What a record is made from: a part of a JSON text.
 pub struct Origin<'a, 'py> {
     pub text: &'a Bound<'py, PyBytes>,
-    /// What was sent, where that was no valid UTF-8.
-    pub sent: Option<&'a Bound<'py, PyBytes>>,
     pub start: usize,
     pub end: usize,
 }
@@ -147,7 +152,8 @@ pub fn record_class(
             size_of::<Head>() + at * size_of::<*mut ffi::PyObject>(),
         ));
     }
-    let size = size_of::<Head>() + (members.len() - 1) * size_of::<*mut ffi::PyObject>();
+    let count = members.len() - 1;
+    let size = size_of::<Head>() + count * size_of::<*mut ffi::PyObject>();
     members.push(ffi::PyMemberDef::default());
     let slot = |slot, pfunc: *const c_void| ffi::PyType_Slot { slot, pfunc: pfunc.cast_mut() };
     let mut slots = [
@@ -178,6 +184,9 @@ pub fn record_class(
         if (*base.as_type_ptr()).tp_basicsize != size_of::<ffi::PyObject>().cast_signed() {
             return Err(PySystemError::new_err("the base of a record has fields"));
         }
+        if count > u8::BITS as usize {
+            return Err(PySystemError::new_err("a class of records has more fields than there are bits for"));
+        }
         let class = ffi::PyType_FromSpecWithBases(&raw mut spec, bases.as_ptr());
         let class = Bound::from_owned_ptr_or_err(py, class)?;
         if ffi::PyType_HasFeature(class.as_ptr().cast(), ffi::Py_TPFLAGS_HAVE_GC) != 0 {
@@ -202,6 +211,7 @@ impl<'py> NewRecord<'py> {
         unsafe {
             let count = slot_count(class);
             let record = begin(class, count, origin)?;
+            (*record.as_ptr().cast::<Head>()).owned = bits(count);
             slots(record.as_ptr()).write_bytes(0, count);
             Ok(Self { record, slots: count })
         }
@@ -211,19 +221,32 @@ impl<'py> NewRecord<'py> {
     #[inline]
     pub fn like(model: &Model, origin: &Origin<'_, 'py>) -> PyResult<Self> {
         let model = model.0.as_ptr();
-        // SAFETY: the model is a record, so its class is one that `record_class` made, and its slots are null or
-        // references, of which each is taken anew; all of the new slots are set, before anybody sees the record.
+        // SAFETY: the model is a record, so its class is one that `record_class` made, and what is in its slots stays as
+        // long as it is there; the head takes over a new reference to it. The slots of the new record are other memory,
+        // and all of them are set before anybody sees it.
         unsafe {
             let class = ffi::Py_TYPE(model);
             let count = slot_count(class);
             let record = begin(class, count, origin)?;
-            for at in 0..count {
-                let value = *slots(model).add(at);
-                ffi::Py_XINCREF(value);
-                slots(record.as_ptr()).add(at).write(value);
-            }
+            let head = record.as_ptr().cast::<Head>();
+            slots(record.as_ptr()).copy_from_nonoverlapping(slots(model), count);
+            (*head).model = ffi::Py_NewRef(model);
             Ok(Self { record, slots: count })
         }
+    }
+
+    /// Tells what was sent, where that was no valid UTF-8. It is told once.
+    pub fn set_sent(&mut self, sent: &Bound<'py, PyBytes>) -> PyResult<()> {
+        let head = self.record.as_ptr().cast::<Head>();
+        // SAFETY: the record is one, see `begin`; its text is a reference to a `bytes`, which the tuple takes a new one
+        // to, and nobody else has seen the record yet.
+        unsafe {
+            let text = Bound::from_borrowed_ptr(sent.py(), (*head).text);
+            let both = PyTuple::new(sent.py(), [&text, sent.as_any()])?;
+            (*head).text = both.into_ptr();
+            ffi::Py_DECREF(text.as_ptr());
+        }
+        Ok(())
     }
 
     /// Fills a slot, also one that is filled. There must be one.
@@ -231,11 +254,16 @@ impl<'py> NewRecord<'py> {
     pub fn set(&mut self, slot: usize, value: Bound<'py, PyAny>) {
         if slot < self.slots {
             // SAFETY: the record is one, see `begin`, and by the check the slot is inside it; nobody else has seen the
-            // record yet. What was in the slot is null or a reference, which is taken over.
+            // record yet. The reference is taken over. What was in the slot is given back if it was owned, and is then
+            // null or a reference.
             unsafe {
-                let slot = slots(self.record.as_ptr()).add(slot);
-                let before = slot.replace(value.into_ptr());
-                ffi::Py_XDECREF(before);
+                let head = self.record.as_ptr().cast::<Head>();
+                let before = slots(self.record.as_ptr()).add(slot).replace(value.into_ptr());
+                if (*head).owned & 1 << slot == 0 {
+                    (*head).owned |= 1 << slot;
+                } else {
+                    ffi::Py_XDECREF(before);
+                }
             }
         }
     }
@@ -259,7 +287,7 @@ impl<'py> NewRecord<'py> {
 /// A record that no Python code sees: others have what is in its slots. It has no extras.
 pub struct Model(Py<PyAny>);
 
-/// A record whose slots are yet to be set, all of them, before anybody sees it.
+/// A record whose slots are yet to be set, all of them, before anybody sees it. None of them is owned.
 ///
 /// # Safety
 ///
@@ -270,14 +298,14 @@ unsafe fn begin<'py>(
     count: usize,
     origin: &Origin<'_, 'py>,
 ) -> PyResult<Bound<'py, PyAny>> {
-    let py = origin.text.py();
+    let len = u32::try_from(origin.end - origin.start)?;
     // SAFETY:
     // - The class is one of records, so its instances begin with a head.
     // - Whoever has a `Bound` is attached, as `take` wants it.
     // - The memory is as large as the class says, also where a record with as many slots was in it. All of the head
     //   is set, the rest by the caller, and null is what its pointers may be. `PyObject_Init` sets type and reference
     //   count, as `dealloc` expects.
-    // - The references that the head takes over are new ones.
+    // - The reference that the head takes over is a new one.
     unsafe {
         let memory = spare::take(count).unwrap_or_else(|| {
             let size = (*class).tp_basicsize.cast_unsigned();
@@ -290,10 +318,11 @@ unsafe fn begin<'py>(
         let head = memory.cast::<Head>();
         (*head).extras = std::ptr::null_mut();
         (*head).text = origin.text.clone().into_ptr();
-        (*head).sent = origin.sent.map_or(std::ptr::null_mut(), |sent| sent.clone().into_ptr());
+        (*head).model = std::ptr::null_mut();
         (*head).start = origin.start;
-        (*head).end = origin.end;
-        Ok(Bound::from_owned_ptr(py, memory))
+        (*head).len = len;
+        (*head).owned = 0;
+        Ok(Bound::from_owned_ptr(origin.text.py(), memory))
     }
 }
 
@@ -308,7 +337,8 @@ pub struct Made<'a> {
 /// Tells what an object was made from; None if it is no record.
 pub fn origin<'a>(record: &'a Bound<'_, PyAny>) -> Option<Made<'a>> {
     // SAFETY: an object whose class has that `tp_dealloc` is a record: its head is filled, does not change, and
-    // lives as long as the record. The text and what was sent are `bytes`, which do not change either.
+    // lives as long as the record. The text and what was sent are `bytes`, which do not change either, nor does a
+    // tuple that they are in.
     unsafe {
         let end = (*ffi::Py_TYPE(record.as_ptr())).tp_dealloc?;
         if !std::ptr::fn_addr_eq(end, DEALLOC) {
@@ -319,8 +349,13 @@ pub fn origin<'a>(record: &'a Bound<'_, PyAny>) -> Option<Made<'a>> {
             let len = ffi::PyBytes_Size(bytes).cast_unsigned();
             std::slice::from_raw_parts(ffi::PyBytes_AsString(bytes).cast::<u8>(), len)
         };
-        let sent = (!head.sent.is_null()).then(|| slice(head.sent));
-        Some(Made { text: slice(head.text), sent, start: head.start, end: head.end })
+        let (text, sent) = if ffi::PyTuple_Check(head.text) == 0 {
+            (slice(head.text), None)
+        } else {
+            let item = |at| slice(ffi::PyTuple_GetItem(head.text, at));
+            (item(0), Some(item(1)))
+        };
+        Some(Made { text, sent, start: head.start, end: head.start + head.len as usize })
     }
 }
 
@@ -345,6 +380,11 @@ unsafe fn slot_count(class: *mut ffi::PyTypeObject) -> usize {
     (size - size_of::<Head>()) / size_of::<*mut ffi::PyObject>()
 }
 
+/// The bits of so many slots.
+fn bits(slots: usize) -> u8 {
+    u32::try_from(slots).ok().and_then(|slots| u8::MAX.checked_shl(slots)).map_or(u8::MAX, |others| !others)
+}
+
 /// Never called: records are not tracked.
 extern "C" fn clear_nothing(_: *mut ffi::PyObject) -> c_int {
     0
@@ -352,20 +392,21 @@ extern "C" fn clear_nothing(_: *mut ffi::PyObject) -> c_int {
 
 /// The end of a record.
 unsafe extern "C" fn dealloc(record: *mut ffi::PyObject) {
-    // SAFETY: each pointer is null or an owned reference, and is given back once. The memory came from
+    // SAFETY: each pointer is null or a reference, and each that is owned is given back once. The memory came from
     // `PyObject_Malloc` for a record with as many slots, and nobody uses it any more. The class is given back last,
     // since it was taken by `PyObject_Init`.
     unsafe {
         let class = ffi::Py_TYPE(record);
         let head = record.cast::<Head>();
-        for owned in [(*head).extras, (*head).text, (*head).sent] {
+        let mut owned = (*head).owned;
+        while owned != 0 {
+            ffi::Py_XDECREF(*slots(record).add(owned.trailing_zeros() as usize));
+            owned &= owned - 1;
+        }
+        for owned in [(*head).extras, (*head).text, (*head).model] {
             ffi::Py_XDECREF(owned);
         }
-        let count = slot_count(class);
-        for at in 0..count {
-            ffi::Py_XDECREF(*slots(record).add(at));
-        }
-        if !spare::keep(count, record) {
+        if !spare::keep(slot_count(class), record) {
             ffi::PyObject_Free(record.cast());
         }
         ffi::Py_DECREF(class.cast());
