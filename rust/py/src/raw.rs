@@ -42,6 +42,8 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyString, PyTuple, PyType};
 
+use spare::Room;
+
 /// Decodes UTF-8; an invalid sequence becomes U+FFFD, as the Encoding standard's "UTF-8 decode" has it.
 pub fn text<'py>(py: Python<'py>, bytes: &[u8]) -> PyResult<Bound<'py, PyString>> {
     if bytes.is_ascii() { ascii(py, bytes) } else { decode(py, bytes) }
@@ -108,6 +110,8 @@ struct Head {
     len: u32,
     /// A bit for each slot.
     owned: u8,
+    /// Where it is kept when it has ended.
+    room: Room,
 }
 
 /// What a record is made from: a part of a JSON text.
@@ -118,11 +122,14 @@ pub struct Origin<'a, 'py> {
 }
 
 /// A class of records.
-pub struct RecordClass(Py<PyType>);
+pub struct RecordClass {
+    class: Py<PyType>,
+    room: Room,
+}
 
 impl RecordClass {
     pub fn bind<'py>(&self, py: Python<'py>) -> &Bound<'py, PyType> {
-        self.0.bind(py)
+        self.class.bind(py)
     }
 }
 
@@ -192,7 +199,7 @@ pub fn record_class(
         if ffi::PyType_HasFeature(class.as_ptr().cast(), ffi::Py_TPFLAGS_HAVE_GC) != 0 {
             return Err(PySystemError::new_err("a class of records is tracked by the collector"));
         }
-        Ok(RecordClass(class.cast_into_unchecked().unbind()))
+        Ok(RecordClass { class: class.cast_into_unchecked().unbind(), room: Room::new() })
     }
 }
 
@@ -205,12 +212,13 @@ pub struct NewRecord<'py> {
 impl<'py> NewRecord<'py> {
     /// A record whose slots are empty.
     pub fn new(class: &RecordClass, origin: &Origin<'_, 'py>) -> PyResult<Self> {
+        let RecordClass { class, room } = class;
         let class = class.bind(origin.text.py()).as_type_ptr();
         // SAFETY: the class is a live type that `record_class` made; its slots are set to null, before anybody sees
         // the record.
         unsafe {
             let count = slot_count(class);
-            let record = begin(class, count, origin)?;
+            let record = begin(class, *room, origin)?;
             (*record.as_ptr().cast::<Head>()).owned = bits(count);
             slots(record.as_ptr()).write_bytes(0, count);
             Ok(Self { record, slots: count })
@@ -227,7 +235,7 @@ impl<'py> NewRecord<'py> {
         unsafe {
             let class = ffi::Py_TYPE(model);
             let count = slot_count(class);
-            let record = begin(class, count, origin)?;
+            let record = begin(class, (*model.cast::<Head>()).room, origin)?;
             let head = record.as_ptr().cast::<Head>();
             slots(record.as_ptr()).copy_from_nonoverlapping(slots(model), count);
             (*head).model = ffi::Py_NewRef(model);
@@ -291,38 +299,40 @@ pub struct Model(Py<PyAny>);
 ///
 /// # Safety
 ///
-/// `class` is a live type that `record_class` made, whose records have `count` slots.
+/// `class` is a live type that `record_class` made, and its records have this room.
 #[inline]
 unsafe fn begin<'py>(
     class: *mut ffi::PyTypeObject,
-    count: usize,
+    room: Room,
     origin: &Origin<'_, 'py>,
 ) -> PyResult<Bound<'py, PyAny>> {
     let len = u32::try_from(origin.end - origin.start)?;
     // SAFETY:
     // - The class is one of records, so its instances begin with a head.
     // - Whoever has a `Bound` is attached, as `take` wants it.
-    // - The memory is as large as the class says, also where a record with as many slots was in it. All of the head
-    //   is set, the rest by the caller, and null is what its pointers may be. `PyObject_Init` sets type and reference
-    //   count, as `dealloc` expects.
+    // - The memory is as large as the class says. All of the head is set, the rest by the caller, and null is what its
+    //   pointers may be. `PyObject_Init` sets type and reference count, as `dealloc` expects; a record that was kept
+    //   has them.
     // - The reference that the head takes over is a new one.
     unsafe {
-        let memory = spare::take(count).unwrap_or_else(|| {
-            let size = (*class).tp_basicsize.cast_unsigned();
-            ffi::PyObject_Malloc(size).cast::<ffi::PyObject>()
-        });
-        if memory.is_null() {
-            return Err(PyMemoryError::new_err(()));
-        }
-        ffi::PyObject_Init(memory, class);
-        let head = memory.cast::<Head>();
+        let record = if let Some(record) = room.take() {
+            record
+        } else {
+            let memory = ffi::PyObject_Malloc((*class).tp_basicsize.cast_unsigned());
+            if memory.is_null() {
+                return Err(PyMemoryError::new_err(()));
+            }
+            ffi::PyObject_Init(memory.cast(), class)
+        };
+        let head = record.cast::<Head>();
         (*head).extras = std::ptr::null_mut();
         (*head).text = origin.text.clone().into_ptr();
         (*head).model = std::ptr::null_mut();
         (*head).start = origin.start;
         (*head).len = len;
         (*head).owned = 0;
-        Ok(Bound::from_owned_ptr(origin.text.py(), memory))
+        (*head).room = room;
+        Ok(Bound::from_owned_ptr(origin.text.py(), record))
     }
 }
 
@@ -392,11 +402,10 @@ extern "C" fn clear_nothing(_: *mut ffi::PyObject) -> c_int {
 
 /// The end of a record.
 unsafe extern "C" fn dealloc(record: *mut ffi::PyObject) {
-    // SAFETY: each pointer is null or a reference, and each that is owned is given back once. The memory came from
-    // `PyObject_Malloc` for a record with as many slots, and nobody uses it any more. The class is given back last,
-    // since it was taken by `PyObject_Init`.
+    // SAFETY: each pointer is null or a reference, and each that is owned is given back once. The room is that of the
+    // record's class. Where it does not keep the record, the memory came from `PyObject_Malloc`, and nobody uses it any
+    // more. The class is given back last, since it was taken by `PyObject_Init`.
     unsafe {
-        let class = ffi::Py_TYPE(record);
         let head = record.cast::<Head>();
         let mut owned = (*head).owned;
         while owned != 0 {
@@ -406,9 +415,10 @@ unsafe extern "C" fn dealloc(record: *mut ffi::PyObject) {
         for owned in [(*head).extras, (*head).text, (*head).model] {
             ffi::Py_XDECREF(owned);
         }
-        if !spare::keep(slot_count(class), record) {
+        if !(*head).room.keep(record) {
+            let class = ffi::Py_TYPE(record);
             ffi::PyObject_Free(record.cast());
+            ffi::Py_DECREF(class.cast());
         }
-        ffi::Py_DECREF(class.cast());
     }
 }

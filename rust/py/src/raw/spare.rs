@@ -1,74 +1,82 @@
-//! The memory of records that have ended, for those that are made next: chunk follows chunk, each as large as the one
-//! before, and giving memory back to CPython to ask for it again takes as long as filling it.
+//! Records that have ended, for those that are made next: chunk follows chunk, each as large as the one before, and
+//! giving memory back to CPython to ask for it again takes as long as filling it.
 //!
-//! It is kept by the number of slots, by which all records are equally large, and no more of it than one network chunk
-//! is likely to need: `MOST` pieces of each size, together less than 200 KiB for the process. A piece that is
-//! kept holds the address of the next one where a record has its reference count.
+//! Each class has a room for its records, and keeps no more of them than one network chunk is likely to need: `MOST`,
+//! which is 30 KiB or less. A record that is kept is an object as before, which holds its class, and nothing else, and
+//! to which there is one reference, that of this file. Its memory is not looked at: it may have left the processor's
+//! cache. Tools that trace allocations tell of it where it was first asked for.
 //!
-//! There is one of it. It is touched only by who is attached to the interpreter, whose lock (`gil_used` in lib.rs)
-//! lets nobody else in, and for no longer than it takes to move an address: no Python code runs meanwhile.
+//! Rooms are touched only by who is attached to the interpreter, whose lock (`gil_used` in lib.rs) lets nobody else
+//! in, and for no longer than it takes to move an address: no Python code runs meanwhile.
 
 use std::cell::UnsafeCell;
 use std::ptr::null_mut;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
-use pyo3::ffi::PyObject;
+use pyo3::ffi::{Py_INCREF, PyObject};
 
-use crate::class::MAX_FIELDS;
-
-/// So many pieces of each size are kept: the records of a chunk of 64 KiB are about that.
+/// So many records of a class are kept: those of a chunk of 64 KiB are about that.
 const MOST: usize = 256;
 
+/// There are as many rooms as classes, or more; a class that gets none keeps nothing.
+const ROOMS: usize = 24;
+
 static SPARE: Spare =
-    Spare(UnsafeCell::new([const { Pieces { first: null_mut(), count: 0 } }; MAX_FIELDS + 1]));
+    Spare(UnsafeCell::new([const { Records { kept: [null_mut(); MOST], count: 0 } }; ROOMS]));
 
-struct Spare(UnsafeCell<[Pieces; MAX_FIELDS + 1]>);
+struct Spare(UnsafeCell<[Records; ROOMS]>);
 
-/// Pieces of one size.
-struct Pieces {
-    first: *mut PyObject,
+/// Records of one class.
+struct Records {
+    kept: [*mut PyObject; MOST],
     count: usize,
 }
 
 // SAFETY: see the head of the file: whoever touches it holds the interpreter's lock.
 unsafe impl Sync for Spare {}
 
-/// Memory for a record of so many slots, if there is some.
-///
-/// # Safety
-///
-/// The caller is attached to the interpreter.
-#[inline]
-pub unsafe fn take(slots: usize) -> Option<*mut PyObject> {
-    // SAFETY: nobody else has a reference to the pieces, see the head of the file. What is kept was given to `keep`, so
-    // it is memory of that size that belongs to nobody, and begins with the address of the next piece, or null.
-    unsafe {
-        let pieces = (*SPARE.0.get()).get_mut(slots)?;
-        if pieces.first.is_null() {
-            return None;
-        }
-        let taken = pieces.first;
-        pieces.first = taken.cast::<*mut PyObject>().read();
-        pieces.count -= 1;
-        Some(taken)
-    }
-}
+/// Where the records of a class are kept.
+#[derive(Clone, Copy)]
+pub struct Room(u8);
 
-/// Keeps the memory of a record of so many slots. False if it is to be freed.
-///
-/// # Safety
-///
-/// The caller is attached to the interpreter, and gives away memory from `PyObject_Malloc` that a record of so many slots
-/// was in.
-#[inline]
-pub unsafe fn keep(slots: usize, memory: *mut PyObject) -> bool {
-    // SAFETY: as for `take`; a record has room for an address, at its beginning and aligned for it.
-    unsafe {
-        let Some(pieces) = (*SPARE.0.get()).get_mut(slots).filter(|pieces| pieces.count < MOST) else {
-            return false;
-        };
-        memory.cast::<*mut PyObject>().write(pieces.first);
-        pieces.first = memory;
-        pieces.count += 1;
-        true
+impl Room {
+    /// A room that no other class has.
+    pub fn new() -> Self {
+        static NEXT: AtomicUsize = AtomicUsize::new(0);
+        Self(u8::try_from(NEXT.fetch_add(1, Ordering::Relaxed)).unwrap_or(u8::MAX))
+    }
+
+    /// A record of the class, if one is kept. The reference to it is the caller's, and all behind its header is to be
+    /// set.
+    ///
+    /// # Safety
+    ///
+    /// The caller is attached to the interpreter.
+    #[inline]
+    pub unsafe fn take(self) -> Option<*mut PyObject> {
+        // SAFETY: nobody else has a reference to the records, see the head of the file.
+        let records = unsafe { (*SPARE.0.get()).get_mut(usize::from(self.0))? };
+        let last = records.count.checked_sub(1)?;
+        records.count = last;
+        records.kept.get(last).copied()
+    }
+
+    /// Keeps a record of the class. False if it is to be freed.
+    ///
+    /// # Safety
+    ///
+    /// The caller is attached to the interpreter, and gives away a record of the class, to which there is no reference,
+    /// and which holds none any more but to its class.
+    #[inline]
+    pub unsafe fn keep(self, record: *mut PyObject) -> bool {
+        // SAFETY: as for `take`. One whose memory is not freed is an object that can be referred to again.
+        unsafe {
+            let Some(records) = (*SPARE.0.get()).get_mut(usize::from(self.0)) else { return false };
+            let Some(place) = records.kept.get_mut(records.count) else { return false };
+            Py_INCREF(record);
+            *place = record;
+            records.count += 1;
+            true
+        }
     }
 }
