@@ -240,6 +240,22 @@ def test_a_scalar_in_the_place_of_an_object_may_begin_to_change_too() -> None:
         assert attributes(made, names) == attributes(ChatCompletionChunk(text), names)
 
 
+@pytest.mark.parametrize("count", [6, 600])
+def test_what_chunks_have_in_common_is_there_for_the_last_of_them_and_gone_with_it(count: int) -> None:
+    """The memory of the first few hundred that go is used again, that of the others is not."""
+    text = b'data: {"id":"a","created":1758698601,"choices":[{"delta":{"content":"%d"}}]}\n\n'
+    parser = ChatParser()
+    for _ in range(2):
+        chunks = parser.feed(b"".join(text % number for number in range(count)))
+        created = chunks[-1].created
+        parser.reset()
+        while chunks:
+            assert chunks.pop(0).choices[0].delta.content == str(count - len(chunks) - 1)
+            assert all((chunk.id, chunk.created) == ("a", 1758698601) for chunk in chunks[-3:])
+        # What is left is the name here, and the parameter of the call.
+        assert sys.getrefcount(created) == 2
+
+
 def test_a_key_that_was_sent_is_not_kept_for_good() -> None:
     """Python 3.12 never frees a str that was interned, and a provider may send other keys each time."""
     text = b'data: {"choices":[],"x":{"a_key_that_was_sent":%d}}\n\n'
