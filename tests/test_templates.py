@@ -252,8 +252,8 @@ def test_what_chunks_have_in_common_is_there_for_the_last_of_them_and_gone_with_
         while chunks:
             assert chunks.pop(0).choices[0].delta.content == str(count - len(chunks) - 1)
             assert all((chunk.id, chunk.created) == ("a", 1758698601) for chunk in chunks[-3:])
-        # What is left is the name here, and the parameter of the call.
-        assert sys.getrefcount(created) == 2
+        # What is left is the name here, and the parameter of the call, which newer versions do not count.
+        assert sys.getrefcount(created) <= 2
 
 
 def test_a_key_that_was_sent_is_not_kept_for_good() -> None:
