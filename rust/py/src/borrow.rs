@@ -40,7 +40,12 @@ pub fn place(data: &[u8], chunk: &Bound<'_, PyBytes>) -> Option<usize> {
 /// What a call gives: a list of what it has found.
 pub fn given<'py>(py: Python<'py>, found: &mut Vec<Py<PyAny>>) -> PyResult<Bound<'py, PyList>> {
     // Most calls give one.
-    if found.len() == 1 { PyList::new(py, found.pop()) } else { PyList::new(py, found.drain(..)) }
+    if found.len() == 1
+        && let Some(one) = found.pop()
+    {
+        return PyList::new(py, [one]);
+    }
+    PyList::new(py, found.drain(..))
 }
 
 /// A limit as a parameter: a whole number above 0, since it has to let something through. `PyO3` adds a note with the

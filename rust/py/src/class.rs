@@ -39,6 +39,8 @@ pub struct Class {
     name: &'static CStr,
     doc: &'static CStr,
     pub fields: &'static [(&'static CStr, How)],
+    /// A bit for each field that has something in it also where nothing was sent for it.
+    pub never_none: u8,
     /// By these the fields' names are told apart.
     marks: [Mark; MAX_FIELDS],
     /// Which field has a place; with this salt, each has one of its own.
@@ -58,15 +60,20 @@ impl Class {
     ) -> Self {
         assert!(fields.len() <= MAX_FIELDS);
         let mut marks = [Mark::NONE; MAX_FIELDS];
+        let mut never_none = 0;
         let mut field = 0;
         while field < fields.len() {
-            marks[field] = Mark::of(fields[field].0.to_bytes());
+            let (name, how) = fields[field];
+            marks[field] = Mark::of(name.to_bytes());
+            if !matches!(how, How::Plain | How::Optional(_) | How::List(_)) {
+                never_none |= 1 << field;
+            }
             field += 1;
         }
         let mut salt = 0;
         loop {
             if let Some(places) = places(&marks, fields.len(), salt) {
-                return Self { name, doc, fields, marks, places, salt, made: PyOnceLock::new() };
+                return Self { name, doc, fields, never_none, marks, places, salt, made: PyOnceLock::new() };
             }
             salt += 1;
         }

@@ -124,7 +124,8 @@ pub struct Origin<'a, 'py> {
 /// A class of records.
 pub struct RecordClass {
     class: Py<PyType>,
-    room: Room,
+    /// A record whose fields are None.
+    none: Model,
 }
 
 impl RecordClass {
@@ -163,7 +164,7 @@ pub fn record_class(
     let size = size_of::<Head>() + count * size_of::<*mut ffi::PyObject>();
     members.push(ffi::PyMemberDef::default());
     let slot = |slot, pfunc: *const c_void| ffi::PyType_Slot { slot, pfunc: pfunc.cast_mut() };
-    let mut slots = [
+    let mut type_slots = [
         slot(ffi::Py_tp_members, members.as_ptr().cast()),
         slot(ffi::Py_tp_dealloc, DEALLOC as *const c_void),
         // PyO3's classes are for the collector to track, and those below them become so unless they clear by
@@ -178,7 +179,7 @@ pub fn record_class(
         basicsize: i32::try_from(size)?,
         itemsize: 0,
         flags: u32::try_from(ffi::Py_TPFLAGS_DEFAULT)?,
-        slots: slots.as_mut_ptr(),
+        slots: type_slots.as_mut_ptr(),
     };
     let bases = PyTuple::new(py, [base])?;
     // SAFETY:
@@ -187,6 +188,7 @@ pub fn record_class(
     //   the members are static, as they must be.
     // - The members lie inside the basic size, behind the header.
     // - The result is a new reference to a type, or null with an exception set.
+    // - No other class has the room. All slots are set to references before anybody sees the record.
     unsafe {
         if (*base.as_type_ptr()).tp_basicsize != size_of::<ffi::PyObject>().cast_signed() {
             return Err(PySystemError::new_err("the base of a record has fields"));
@@ -199,7 +201,13 @@ pub fn record_class(
         if ffi::PyType_HasFeature(class.as_ptr().cast(), ffi::Py_TPFLAGS_HAVE_GC) != 0 {
             return Err(PySystemError::new_err("a class of records is tracked by the collector"));
         }
-        Ok(RecordClass { class: class.cast_into_unchecked().unbind(), room: Room::new() })
+        let text = PyBytes::new(py, b"");
+        let none = begin(class.as_ptr().cast(), Room::new(), &Origin { text: &text, start: 0, end: 0 })?;
+        for at in 0..count {
+            slots(none.as_ptr()).add(at).write(py.None().into_ptr());
+        }
+        (*none.as_ptr().cast::<Head>()).owned = bits(count);
+        Ok(RecordClass { class: class.cast_into_unchecked().unbind(), none: Model(none.unbind()) })
     }
 }
 
@@ -210,19 +218,9 @@ pub struct NewRecord<'py> {
 }
 
 impl<'py> NewRecord<'py> {
-    /// A record whose slots are empty.
+    /// A record whose fields are None.
     pub fn new(class: &RecordClass, origin: &Origin<'_, 'py>) -> PyResult<Self> {
-        let RecordClass { class, room } = class;
-        let class = class.bind(origin.text.py()).as_type_ptr();
-        // SAFETY: the class is a live type that `record_class` made; its slots are set to null, before anybody sees
-        // the record.
-        unsafe {
-            let count = slot_count(class);
-            let record = begin(class, *room, origin)?;
-            (*record.as_ptr().cast::<Head>()).owned = bits(count);
-            slots(record.as_ptr()).write_bytes(0, count);
-            Ok(Self { record, slots: count })
-        }
+        Self::like(&class.none, origin)
     }
 
     /// A record with the fields of a model.
@@ -257,7 +255,7 @@ impl<'py> NewRecord<'py> {
         Ok(())
     }
 
-    /// Fills a slot, also one that is filled. There must be one.
+    /// Fills a slot, also one that is filled already. There must be one.
     #[inline]
     pub fn set(&mut self, slot: usize, value: Bound<'py, PyAny>) {
         if slot < self.slots {

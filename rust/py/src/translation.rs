@@ -25,7 +25,7 @@ pub trait Maker<'py> {
     fn members(&mut self, object: Value<'_>) -> Self::Members;
     fn insert(&mut self, members: &mut Self::Members, name: &str, made: Self::Made) -> PyResult<()>;
     fn dict(&mut self, members: Self::Members) -> Self::Made;
-    /// An object of a class; None stands for one that was not sent.
+    /// An object of a class whose fields are None; its value is None if it was not sent.
     fn record(&mut self, class: &'static Class, object: Option<Value<'_>>) -> PyResult<Self::Record>;
     /// Fills a field, by its place in the class.
     fn set(&mut self, record: &mut Self::Record, field: usize, made: Self::Made);
@@ -46,15 +46,15 @@ pub fn object<'py, M: Maker<'py>>(
     let value = value.filter(|value| value.kind() == Kind::Object);
     let mut record = maker.record(class, value)?;
     let mut extras = None;
-    // A bit for each field.
-    let mut filled = 0_u32;
+    // A bit for each field that is not to be None, and has not been filled.
+    let mut lacking = class.never_none;
     if let Some(object) = value {
         for (name, value) in object.members() {
             match class.field(name) {
                 Some(at) => {
                     if let Some(made) = field(maker, class.fields[at].1, value)? {
                         maker.set(&mut record, at, made);
-                        filled |= 1 << at;
+                        lacking &= !(1 << at);
                     }
                 }
                 None if object::is_taken(name) => {}
@@ -66,9 +66,10 @@ pub fn object<'py, M: Maker<'py>>(
             }
         }
     }
-    for (at, &(_, how)) in class.fields.iter().enumerate() {
-        if filled & 1 << at == 0 {
-            let made = missing(maker, how)?;
+    while lacking != 0 {
+        let at = lacking.trailing_zeros() as usize;
+        lacking &= lacking - 1;
+        if let Some(made) = missing(maker, class.fields[at].1)? {
             maker.set(&mut record, at, made);
         }
     }
@@ -76,6 +77,7 @@ pub fn object<'py, M: Maker<'py>>(
 }
 
 /// What a field becomes for which a value was sent; None if that makes no difference.
+#[inline]
 fn field<'py, M: Maker<'py>>(maker: &mut M, how: How, value: Value<'_>) -> PyResult<Option<M::Made>> {
     match (how, value.kind()) {
         (How::Object(class) | How::Optional(class), Kind::Object) => object(maker, class, Some(value)),
@@ -83,21 +85,24 @@ fn field<'py, M: Maker<'py>>(maker: &mut M, how: How, value: Value<'_>) -> PyRes
             let items = value.items().filter(|item| item.kind() == Kind::Object);
             list(maker, items, |maker, item| object(maker, class, Some(item)))
         }
-        (How::Object(_) | How::ListAlways(_) | How::Complete | How::Repairs, _) => return Ok(None),
+        (How::Object(_) | How::ListAlways(_) | How::Complete | How::Repairs, _) | (_, Kind::Null) => {
+            return Ok(None);
+        }
         (How::Plain | How::Optional(_) | How::List(_), _) => plain(maker, value),
     }
     .map(Some)
 }
 
-/// What a field becomes for which nothing was sent that could be in it.
-fn missing<'py, M: Maker<'py>>(maker: &mut M, how: How) -> PyResult<M::Made> {
+/// What a field becomes for which nothing was sent that could be in it; None if it stays as it is.
+fn missing<'py, M: Maker<'py>>(maker: &mut M, how: How) -> PyResult<Option<M::Made>> {
     match how {
         How::Object(class) => object(maker, class, None),
         How::ListAlways(_) => maker.list([].into_iter()),
         How::Complete => maker.complete(),
         How::Repairs => maker.repairs(),
-        How::Plain | How::Optional(_) | How::List(_) => Ok(maker.none()),
+        How::Plain | How::Optional(_) | How::List(_) => return Ok(None),
     }
+    .map(Some)
 }
 
 /// A value without a class: as orjson would give it.
