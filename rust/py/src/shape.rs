@@ -79,6 +79,10 @@ struct Shape {
     step: Step,
 }
 
+/// What was made, or what went wrong. That is in a box, so that the result is no larger than two words, which a function
+/// gives back without a place in memory.
+type Made<T> = Result<T, Box<PyErr>>;
+
 /// The shapes of a parser's templates, and what else it has made that may come again.
 #[derive(Default)]
 pub struct Shapes {
@@ -137,7 +141,7 @@ impl Shapes {
         let Some(Some(shape)) = self.shapes.get(text.alike.fit().slot) else {
             return Err(PySystemError::new_err("the shape of a template is not known"));
         };
-        shape.step.make(text)
+        shape.step.make(text).map_err(|error| *error)
     }
 
     /// What a text becomes that was parsed.
@@ -156,7 +160,7 @@ impl Shapes {
 }
 
 impl Step {
-    fn make<'py>(&self, text: &Filled<'_, 'py>) -> PyResult<Bound<'py, PyAny>> {
+    fn make<'py>(&self, text: &Filled<'_, 'py>) -> Made<Bound<'py, PyAny>> {
         let py = text.json.bytes.py();
         Ok(match self {
             Self::Same { value, .. } => value.bind(py).clone(),
@@ -168,7 +172,7 @@ impl Step {
             Self::List(items) => match &**items {
                 [item] => PyList::new(py, [item.make(text)?])?.into_any(),
                 items => {
-                    let items: Vec<_> = items.iter().map(|item| item.make(text)).collect::<PyResult<_>>()?;
+                    let items: Vec<_> = items.iter().map(|item| item.make(text)).collect::<Made<_>>()?;
                     PyList::new(py, items)?.into_any()
                 }
             },
@@ -198,7 +202,7 @@ impl Step {
 }
 
 impl Members {
-    fn copy<'py>(&self, text: &Filled<'_, 'py>) -> PyResult<Bound<'py, PyDict>> {
+    fn copy<'py>(&self, text: &Filled<'_, 'py>) -> Made<Bound<'py, PyDict>> {
         let same = self.same.bind(text.json.bytes.py());
         // Where the only member changes, as in many a delta, a copy takes longer than to begin anew.
         let is_lone = self.fresh.len() == 1 && same.len() == 1;
@@ -226,14 +230,14 @@ impl Members {
     }
 
     /// The dict, for those who cannot change it.
-    fn make<'py>(&self, text: &Filled<'_, 'py>) -> PyResult<Bound<'py, PyDict>> {
+    fn make<'py>(&self, text: &Filled<'_, 'py>) -> Made<Bound<'py, PyDict>> {
         if self.fresh.is_empty() { Ok(self.same.bind(text.json.bytes.py()).clone()) } else { self.copy(text) }
     }
 }
 
 impl Object {
     #[inline]
-    fn make<'py>(&self, text: &Filled<'_, 'py>) -> PyResult<Bound<'py, PyAny>> {
+    fn make<'py>(&self, text: &Filled<'_, 'py>) -> Made<Bound<'py, PyAny>> {
         let (start, end) = (text.alike.at(self.start), text.alike.at(self.end));
         let mut record = NewRecord::like(&self.same, &text.json.origin(start, end))?;
         for (field, step) in &self.fresh {
