@@ -15,7 +15,7 @@ use crate::class::Class;
 use crate::json_parser::orjson_loads;
 use crate::raw::{NewRecord, Origin};
 use crate::text::{self, Strings};
-use crate::translation::{self, Maker};
+use crate::translation::{self, BoxedResult, Maker};
 
 /// Whether a tool call's arguments are whole, and what had to be put right.
 pub type CallFacts = (bool, Vec<String>);
@@ -63,7 +63,7 @@ pub fn object<'py>(
     text: Text<'_, 'py>,
     strings: &mut Strings,
 ) -> PyResult<Bound<'py, PyAny>> {
-    translation::object(&mut Objects { text, strings }, class, value)
+    translation::object(&mut Objects { text, strings }, class, value).map_err(|error| *error)
 }
 
 struct Objects<'a, 'py> {
@@ -80,11 +80,11 @@ impl<'py> Maker<'py> for Objects<'_, 'py> {
         self.text.json.bytes.py().None().into_bound(self.text.json.bytes.py())
     }
 
-    fn scalar(&mut self, value: Value<'_>) -> PyResult<Self::Made> {
+    fn scalar(&mut self, value: Value<'_>) -> BoxedResult<Self::Made> {
         scalar(self.text.json.bytes.py(), value, self.strings)
     }
 
-    fn list(&mut self, items: impl ExactSizeIterator<Item = Self::Made>) -> PyResult<Self::Made> {
+    fn list(&mut self, items: impl ExactSizeIterator<Item = Self::Made>) -> BoxedResult<Self::Made> {
         Ok(PyList::new(self.text.json.bytes.py(), items)?.into_any())
     }
 
@@ -92,15 +92,15 @@ impl<'py> Maker<'py> for Objects<'_, 'py> {
         PyDict::new(self.text.json.bytes.py())
     }
 
-    fn insert(&mut self, members: &mut Self::Members, name: &str, made: Self::Made) -> PyResult<()> {
-        members.set_item(text::key(members.py(), name)?, made)
+    fn insert(&mut self, members: &mut Self::Members, name: &str, made: Self::Made) -> BoxedResult<()> {
+        Ok(members.set_item(text::key(members.py(), name)?, made)?)
     }
 
     fn dict(&mut self, members: Self::Members) -> Self::Made {
         members.into_any()
     }
 
-    fn record(&mut self, class: &'static Class, object: Option<Value<'_>>) -> PyResult<Self::Record> {
+    fn record(&mut self, class: &'static Class, object: Option<Value<'_>>) -> BoxedResult<Self::Record> {
         let Text { json, sent, .. } = self.text;
         let (start, end) = object.map_or((0, 0), |object| (object.start(), object.end()));
         let mut record = NewRecord::new(class.record(json.bytes.py())?, &json.origin(start, end))?;
@@ -118,19 +118,23 @@ impl<'py> Maker<'py> for Objects<'_, 'py> {
         record.finish(extras)
     }
 
-    fn complete(&mut self) -> PyResult<Self::Made> {
+    fn complete(&mut self) -> BoxedResult<Self::Made> {
         let complete = self.text.calls.front().is_none_or(|(complete, _)| *complete);
-        complete.into_bound_py_any(self.text.json.bytes.py())
+        Ok(complete.into_bound_py_any(self.text.json.bytes.py())?)
     }
 
-    fn repairs(&mut self) -> PyResult<Self::Made> {
+    fn repairs(&mut self) -> BoxedResult<Self::Made> {
         let (_, repairs) = self.text.calls.pop_front().unwrap_or_default();
         Ok(PyTuple::new(self.text.json.bytes.py(), repairs)?.into_any())
     }
 }
 
 /// A scalar as orjson would give it.
-pub fn scalar<'py>(py: Python<'py>, value: Value<'_>, strings: &mut Strings) -> PyResult<Bound<'py, PyAny>> {
+pub fn scalar<'py>(
+    py: Python<'py>,
+    value: Value<'_>,
+    strings: &mut Strings,
+) -> BoxedResult<Bound<'py, PyAny>> {
     Ok(match value.kind() {
         Kind::String => strings.get(py, value.as_str().unwrap_or_default().as_bytes())?.into_any(),
         Kind::Number => number(py, value.raw())?,

@@ -17,7 +17,7 @@ use crate::class::Class;
 use crate::make::{self, Json, Text};
 use crate::raw::{self, Model, NewRecord};
 use crate::text::{self, Strings};
-use crate::translation::{self, Maker};
+use crate::translation::{self, BoxedResult, Maker};
 
 /// A text that fits a template.
 pub struct Filled<'a, 'py> {
@@ -79,10 +79,6 @@ struct Shape {
     step: Step,
 }
 
-/// What was made, or what went wrong. That is in a box, so that the result is no larger than two words, which a function
-/// gives back without a place in memory.
-type Made<T> = Result<T, Box<PyErr>>;
-
 /// The shapes of a parser's templates, and what else it has made that may come again.
 #[derive(Default)]
 pub struct Shapes {
@@ -113,9 +109,10 @@ impl Shapes {
         }
         let mut steps = Steps { py, gaps, strings: self.strings.get_or_insert_default() };
         let step = match class {
-            Some(class) => translation::object(&mut steps, class, Some(template))?,
-            None => translation::plain(&mut steps, template)?,
-        };
+            Some(class) => translation::object(&mut steps, class, Some(template)),
+            None => translation::plain(&mut steps, template),
+        }
+        .map_err(|error| *error)?;
         if self.shapes.len() <= fit.slot {
             // As much memory as it takes, and no more: it is kept as long as the stream lasts.
             self.shapes.reserve_exact(1);
@@ -160,7 +157,7 @@ impl Shapes {
 }
 
 impl Step {
-    fn make<'py>(&self, text: &Filled<'_, 'py>) -> Made<Bound<'py, PyAny>> {
+    fn make<'py>(&self, text: &Filled<'_, 'py>) -> BoxedResult<Bound<'py, PyAny>> {
         let py = text.json.bytes.py();
         Ok(match self {
             Self::Same { value, .. } => value.bind(py).clone(),
@@ -172,7 +169,8 @@ impl Step {
             Self::List(items) => match &**items {
                 [item] => PyList::new(py, [item.make(text)?])?.into_any(),
                 items => {
-                    let items: Vec<_> = items.iter().map(|item| item.make(text)).collect::<Made<_>>()?;
+                    let items: Vec<_> =
+                        items.iter().map(|item| item.make(text)).collect::<BoxedResult<_>>()?;
                     PyList::new(py, items)?.into_any()
                 }
             },
@@ -202,7 +200,7 @@ impl Step {
 }
 
 impl Members {
-    fn copy<'py>(&self, text: &Filled<'_, 'py>) -> Made<Bound<'py, PyDict>> {
+    fn copy<'py>(&self, text: &Filled<'_, 'py>) -> BoxedResult<Bound<'py, PyDict>> {
         let same = self.same.bind(text.json.bytes.py());
         // Where the only member changes, as in many a delta, a copy takes longer than to begin anew.
         let is_lone = self.fresh.len() == 1 && same.len() == 1;
@@ -230,14 +228,14 @@ impl Members {
     }
 
     /// The dict, for those who cannot change it.
-    fn make<'py>(&self, text: &Filled<'_, 'py>) -> Made<Bound<'py, PyDict>> {
+    fn make<'py>(&self, text: &Filled<'_, 'py>) -> BoxedResult<Bound<'py, PyDict>> {
         if self.fresh.is_empty() { Ok(self.same.bind(text.json.bytes.py()).clone()) } else { self.copy(text) }
     }
 }
 
 impl Object {
     #[inline]
-    fn make<'py>(&self, text: &Filled<'_, 'py>) -> Made<Bound<'py, PyAny>> {
+    fn make<'py>(&self, text: &Filled<'_, 'py>) -> BoxedResult<Bound<'py, PyAny>> {
         let (start, end) = (text.alike.at(self.start), text.alike.at(self.end));
         let mut record = NewRecord::like(&self.same, &text.json.origin(start, end))?;
         for (field, step) in &self.fresh {
@@ -320,7 +318,7 @@ impl<'py> Maker<'py> for Steps<'_, 'py> {
         Step::Same { value: self.py.None(), node: NOWHERE }
     }
 
-    fn scalar(&mut self, value: Value<'_>) -> PyResult<Step> {
+    fn scalar(&mut self, value: Value<'_>) -> BoxedResult<Step> {
         let node = value.node_number();
         Ok(match place_of(node, self.gaps) {
             Some(gap) => Step::Gap { gap, node },
@@ -328,7 +326,7 @@ impl<'py> Maker<'py> for Steps<'_, 'py> {
         })
     }
 
-    fn list(&mut self, items: impl ExactSizeIterator<Item = Step>) -> PyResult<Step> {
+    fn list(&mut self, items: impl ExactSizeIterator<Item = Step>) -> BoxedResult<Step> {
         Ok(Step::List(items.collect()))
     }
 
@@ -336,11 +334,11 @@ impl<'py> Maker<'py> for Steps<'_, 'py> {
         Members { node: object.node_number(), same: PyDict::new(self.py).unbind(), fresh: Vec::new() }
     }
 
-    fn insert(&mut self, members: &mut Members, name: &str, step: Step) -> PyResult<()> {
+    fn insert(&mut self, members: &mut Members, name: &str, step: Step) -> BoxedResult<()> {
         let name = text::key(self.py, name)?;
         let same = members.same.bind(self.py);
         if let Step::Same { value, .. } = step {
-            return same.set_item(name, value);
+            return Ok(same.set_item(name, value)?);
         }
         // Its place is kept: the keys of a dict have the order of the text.
         same.set_item(&name, self.py.None())?;
@@ -353,7 +351,7 @@ impl<'py> Maker<'py> for Steps<'_, 'py> {
         Step::Dict(Box::new(members))
     }
 
-    fn record(&mut self, class: &'static Class, object: Option<Value<'_>>) -> PyResult<NewObject<'py>> {
+    fn record(&mut self, class: &'static Class, object: Option<Value<'_>>) -> BoxedResult<NewObject<'py>> {
         let (node, start, end) =
             object.map_or((NOWHERE, 0, 0), |object| (object.node_number(), object.start(), object.end()));
         // Nobody asks a model for its text.
@@ -380,11 +378,11 @@ impl<'py> Maker<'py> for Steps<'_, 'py> {
 
     // A chunk has no calls of a whole message.
 
-    fn complete(&mut self) -> PyResult<Step> {
+    fn complete(&mut self) -> BoxedResult<Step> {
         Ok(Step::Same { value: true.into_py_any(self.py)?, node: NOWHERE })
     }
 
-    fn repairs(&mut self) -> PyResult<Step> {
+    fn repairs(&mut self) -> BoxedResult<Step> {
         Ok(Step::Same { value: PyTuple::empty(self.py).into_any().unbind(), node: NOWHERE })
     }
 }

@@ -9,6 +9,10 @@ use pyo3::prelude::*;
 use crate::class::{Class, How};
 use crate::object;
 
+/// What was made, or what went wrong. That is in a box, so that most results are no larger than two words, which a function
+/// gives back without a place in memory.
+pub type BoxedResult<T> = Result<T, Box<PyErr>>;
+
 /// Who makes something of the parts of a text.
 pub trait Maker<'py> {
     /// What a value becomes.
@@ -20,21 +24,21 @@ pub trait Maker<'py> {
 
     /// Where nothing was sent, or null.
     fn none(&mut self) -> Self::Made;
-    fn scalar(&mut self, value: Value<'_>) -> PyResult<Self::Made>;
-    fn list(&mut self, items: impl ExactSizeIterator<Item = Self::Made>) -> PyResult<Self::Made>;
+    fn scalar(&mut self, value: Value<'_>) -> BoxedResult<Self::Made>;
+    fn list(&mut self, items: impl ExactSizeIterator<Item = Self::Made>) -> BoxedResult<Self::Made>;
     fn members(&mut self, object: Value<'_>) -> Self::Members;
-    fn insert(&mut self, members: &mut Self::Members, name: &str, made: Self::Made) -> PyResult<()>;
+    fn insert(&mut self, members: &mut Self::Members, name: &str, made: Self::Made) -> BoxedResult<()>;
     fn dict(&mut self, members: Self::Members) -> Self::Made;
     /// An object of a class whose fields are None; its value is None if it was not sent.
-    fn record(&mut self, class: &'static Class, object: Option<Value<'_>>) -> PyResult<Self::Record>;
+    fn record(&mut self, class: &'static Class, object: Option<Value<'_>>) -> BoxedResult<Self::Record>;
     /// Fills a field, by its place in the class.
     fn set(&mut self, record: &mut Self::Record, field: usize, made: Self::Made);
     /// The object. `extras` are the fields that its class does not name.
     fn finish(&mut self, record: Self::Record, extras: Option<Self::Members>) -> Self::Made;
     /// Whether the tool call at hand is whole.
-    fn complete(&mut self) -> PyResult<Self::Made>;
+    fn complete(&mut self) -> BoxedResult<Self::Made>;
     /// What had to be put right in the tool call at hand; the next one is at hand then.
-    fn repairs(&mut self) -> PyResult<Self::Made>;
+    fn repairs(&mut self) -> BoxedResult<Self::Made>;
 }
 
 /// An object of a class.
@@ -42,7 +46,7 @@ pub fn object<'py, M: Maker<'py>>(
     maker: &mut M,
     class: &'static Class,
     value: Option<Value<'_>>,
-) -> PyResult<M::Made> {
+) -> BoxedResult<M::Made> {
     let value = value.filter(|value| value.kind() == Kind::Object);
     let mut record = maker.record(class, value)?;
     let mut extras = None;
@@ -78,7 +82,7 @@ pub fn object<'py, M: Maker<'py>>(
 
 /// What a field becomes for which a value was sent; None if that makes no difference.
 #[inline]
-fn field<'py, M: Maker<'py>>(maker: &mut M, how: How, value: Value<'_>) -> PyResult<Option<M::Made>> {
+fn field<'py, M: Maker<'py>>(maker: &mut M, how: How, value: Value<'_>) -> BoxedResult<Option<M::Made>> {
     match (how, value.kind()) {
         (How::Object(class) | How::Optional(class), Kind::Object) => object(maker, class, Some(value)),
         (How::List(class) | How::ListAlways(class), Kind::Array) => {
@@ -94,7 +98,7 @@ fn field<'py, M: Maker<'py>>(maker: &mut M, how: How, value: Value<'_>) -> PyRes
 }
 
 /// What a field becomes for which nothing was sent that could be in it; None if it stays as it is.
-fn missing<'py, M: Maker<'py>>(maker: &mut M, how: How) -> PyResult<Option<M::Made>> {
+fn missing<'py, M: Maker<'py>>(maker: &mut M, how: How) -> BoxedResult<Option<M::Made>> {
     match how {
         How::Object(class) => object(maker, class, None),
         How::ListAlways(_) => maker.list([].into_iter()),
@@ -107,7 +111,7 @@ fn missing<'py, M: Maker<'py>>(maker: &mut M, how: How) -> PyResult<Option<M::Ma
 
 /// A value without a class: as orjson would give it.
 #[inline]
-pub fn plain<'py, M: Maker<'py>>(maker: &mut M, value: Value<'_>) -> PyResult<M::Made> {
+pub fn plain<'py, M: Maker<'py>>(maker: &mut M, value: Value<'_>) -> BoxedResult<M::Made> {
     match value.kind() {
         Kind::Null => Ok(maker.none()),
         Kind::Array | Kind::Object => container(maker, value),
@@ -116,7 +120,7 @@ pub fn plain<'py, M: Maker<'py>>(maker: &mut M, value: Value<'_>) -> PyResult<M:
 }
 
 /// A list or a dict.
-fn container<'py, M: Maker<'py>>(maker: &mut M, value: Value<'_>) -> PyResult<M::Made> {
+fn container<'py, M: Maker<'py>>(maker: &mut M, value: Value<'_>) -> BoxedResult<M::Made> {
     if value.kind() == Kind::Array {
         return list(maker, value.items(), plain);
     }
@@ -132,8 +136,8 @@ fn container<'py, M: Maker<'py>>(maker: &mut M, value: Value<'_>) -> PyResult<M:
 fn list<'py, 'd, M: Maker<'py>>(
     maker: &mut M,
     mut items: impl Iterator<Item = Value<'d>>,
-    make: impl Fn(&mut M, Value<'d>) -> PyResult<M::Made>,
-) -> PyResult<M::Made> {
+    make: impl Fn(&mut M, Value<'d>) -> BoxedResult<M::Made>,
+) -> BoxedResult<M::Made> {
     let Some(first) = items.next() else { return maker.list([].into_iter()) };
     let first = make(maker, first)?;
     let Some(second) = items.next() else { return maker.list([first].into_iter()) };
