@@ -45,6 +45,7 @@ use pyo3::types::{PyBytes, PyDict, PyString, PyTuple, PyType};
 use spare::Room;
 
 /// Decodes UTF-8; an invalid sequence becomes U+FFFD, as the Encoding standard's "UTF-8 decode" has it.
+#[inline]
 pub fn text<'py>(py: Python<'py>, bytes: &[u8]) -> PyResult<Bound<'py, PyString>> {
     if bytes.is_ascii() { ascii(py, bytes) } else { decode(py, bytes) }
 }
@@ -61,6 +62,7 @@ fn decode<'py>(py: Python<'py>, bytes: &[u8]) -> PyResult<Bound<'py, PyString>> 
 }
 
 /// A new str of bytes that are known to be ASCII.
+#[inline]
 fn ascii<'py>(py: Python<'py>, bytes: &[u8]) -> PyResult<Bound<'py, PyString>> {
     debug_assert!(bytes.is_ascii());
     let len = bytes.len().cast_signed();
