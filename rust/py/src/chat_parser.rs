@@ -349,6 +349,7 @@ impl<'a, 'py> Pieces<'a, 'py> {
     }
 
     /// The data of an event.
+    #[inline]
     fn json(&mut self, data: &[u8]) -> Json<'_, 'py> {
         let place = borrow::place(data, self.chunk);
         let at = place.and_then(|at| at.checked_sub(self.start));
@@ -360,6 +361,7 @@ impl<'a, 'py> Pieces<'a, 'py> {
     }
 
     /// A new piece, for the data at a place of the chunk.
+    #[inline(never)]
     fn cut(&mut self, data: &[u8], place: Option<usize>) -> Json<'_, 'py> {
         let all = self.chunk.as_bytes();
         // Bytes of a class of the user's may be more than bytes.
