@@ -177,6 +177,12 @@ impl Document {
         self.has_duplicates = packed.has_duplicates;
     }
 
+    /// Whether a key stands twice, or has an escape.
+    #[inline]
+    pub(super) fn has_odd_keys(&self) -> bool {
+        self.has_duplicates | self.has_escaped_keys
+    }
+
     fn finds_duplicates(&self, text: &str) -> bool {
         (0..self.nodes.len()).map(|number| Value::node(self, text, number)).any(|object| {
             let count = object.all_members().count();

@@ -72,22 +72,22 @@ impl<'d> Iterator for Members<'d> {
 
     #[inline]
     fn next(&mut self) -> Option<Self::Item> {
-        let mut value = self.all.next()?;
-        if value.document.has_duplicates {
-            value.number = self.number_that_counts(value)?;
+        let value = self.all.next()?;
+        if value.document.has_odd_keys() {
+            return self.next_that_counts(value);
         }
-        Some((value.key(), value))
+        Some((value.plain_key(), value))
     }
 }
 
 impl<'d> Members<'d> {
     /// The first member from this one on that counts.
     #[cold]
-    fn number_that_counts(&mut self, mut value: Value<'d>) -> Option<usize> {
-        while !self.counts(value.key(), value) {
+    fn next_that_counts(&mut self, mut value: Value<'d>) -> Option<(&'d str, Value<'d>)> {
+        while value.document.has_duplicates && !self.counts(value.key(), value) {
             value = self.all.next()?;
         }
-        Some(value.number)
+        Some((value.key(), value))
     }
 
     /// Whether a member counts. It is asked of each, from the first on.
@@ -204,6 +204,12 @@ impl<'d> Value<'d> {
         {
             return key;
         }
+        self.plain_key()
+    }
+
+    /// The key as it stands in the text, where none has an escape.
+    #[inline]
+    fn plain_key(self) -> &'d str {
         let key = self.entry().key;
         self.text.get(key.start as usize..key.end as usize).unwrap_or_default()
     }
