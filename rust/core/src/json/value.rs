@@ -273,6 +273,7 @@ impl<'d> Value<'d> {
         }
     }
 
+    #[inline]
     /// The text of a string that is more than white space.
     #[must_use]
     pub fn as_nonblank(self) -> Option<Cow<'d, str>> {
