@@ -6,6 +6,7 @@
 //! the same template has it at hand ([`Last`]), or what stands around its only gap ([`Around`]).
 
 use std::borrow::Cow;
+use std::mem;
 
 use memchr::memchr2;
 
@@ -61,6 +62,7 @@ pub struct Last<'r> {
     slot: usize,
     template: &'r Template,
     is_template: &'r mut bool,
+    unfit: &'r mut bool,
     filled: &'r mut [Filled; MAX_GAPS],
 }
 
@@ -68,7 +70,9 @@ impl Last<'_> {
     /// What the text with which some bytes begin has in common with the template, if it fits.
     #[inline]
     pub fn fit<'a>(&'a mut self, bytes: &'a [u8]) -> Option<Alike<'a>> {
-        let len = self.template.fit(bytes, self.filled)?;
+        let len = self.template.fit(bytes, self.filled);
+        *self.unfit = len.is_none();
+        let len = len?;
         *self.is_template = true;
         let Template { number, serial, .. } = *self.template;
         let fit = Fit { slot: self.slot, template: number, serial, len };
@@ -137,6 +141,8 @@ pub struct Reader {
     last: Option<usize>,
     /// The last text was of that template, or became it.
     is_template: bool,
+    /// [`Last`] has told of the next text that it is not of that template.
+    unfit: bool,
     /// What the last text that fitted has in the gaps of its template.
     filled: [Filled; MAX_GAPS],
     serial: u32,
@@ -154,10 +160,12 @@ impl Reader {
     #[inline]
     pub fn fit(&mut self, bytes: &[u8]) -> Option<Fit> {
         let last = self.last?;
-        match self.templates.get(last)?.fit(bytes, &mut self.filled) {
-            Some(len) => Some(self.fitted(last, len)),
-            None => self.fit_another(bytes),
+        if !mem::take(&mut self.unfit)
+            && let Some(len) = self.templates.get(last)?.fit(bytes, &mut self.filled)
+        {
+            return Some(self.fitted(last, len));
         }
+        self.fit_another(bytes)
     }
 
     /// The same with the templates that were not used last.
@@ -172,9 +180,9 @@ impl Reader {
 
     /// The template that was used last, if there is one, to read one text after the other by it alone.
     pub fn last(&mut self) -> Option<Last<'_>> {
-        let Self { templates, last, is_template, filled, .. } = self;
+        let Self { templates, last, is_template, unfit, filled, .. } = self;
         let slot = (*last)?;
-        Some(Last { slot, template: templates.get(slot)?, is_template, filled })
+        Some(Last { slot, template: templates.get(slot)?, is_template, unfit, filled })
     }
 
     /// What stands around a string of the template that was used last, if that is this one, and nothing but the string
@@ -230,7 +238,7 @@ impl Reader {
         if fit.is_some() || text.len() > MAX_TEXT || !text.starts_with('{') {
             return fit;
         }
-        let other = std::mem::take(&mut self.candidate);
+        let other = mem::take(&mut self.candidate);
         // Of an object with a key twice, readers who parse by other means may keep what is not in its values.
         if looks_like(text, &other)
             && self.document.read(&other).is_ok()
