@@ -95,6 +95,10 @@ fuzz: ## fuzz the core for FUZZ_SECONDS a target
 	  RUSTC_BOOTSTRAP=1 cargo fuzz run --fuzz-dir rust/fuzz --sanitizer none $$target -- -max_total_time=$(FUZZ_SECONDS) || exit 1; \
 	done
 
+.PHONY: wheel
+wheel: .venv/ready ## build a wheel into dist, guided by a profile: takes rustup's component llvm-tools
+	$(BIN)/maturin build --release --locked --pgo --out dist
+
 .PHONY: clean
 clean: ## remove everything that is made
 	rm -rf .venv target rust/fuzz/target dist

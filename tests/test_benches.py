@@ -28,6 +28,7 @@ from benches import (
     results,
     shapes,
     targets,
+    training,
     works,
 )
 from benches.bodies import SIZES
@@ -258,3 +259,10 @@ def test_the_report_tells_every_figure_of_a_run_and_nothing_of_the_machine_but_i
     ):
         assert told in page
     assert "SECRET" not in page
+
+
+def test_what_a_build_is_trained_on_is_read_in_each_way() -> None:
+    for shape in training.TIMES:
+        chunks = SMALL[shape][0].stream.chunks(None)
+        training.push(chunks)
+        asyncio.run(training.stream(chunks))
