@@ -71,15 +71,29 @@ def hint(encoding: str) -> str:
 
 def _decompress(body: bytes, window: int) -> bytes:
     plain = bytearray()
+
+    def take(piece: bytes) -> None:
+        nonlocal plain
+        plain += member.decompress(piece, MAX_BYTES + 1 - len(plain))
+        if len(plain) > MAX_BYTES:
+            raise TooLargeError
+
     at = 0
-    # Piece by piece, since zlib gives nothing of a piece that is broken.
     with suppress(zlib.error):
         while at < len(body):
             member = zlib.decompressobj(window)  # gzip may have several
             while at < len(body) and not member.eof:
-                plain += member.decompress(body[at : at + _PIECE_BYTES], MAX_BYTES + 1 - len(plain))
-                if len(plain) > MAX_BYTES:
-                    raise TooLargeError
-                at = min(at + _PIECE_BYTES, len(body))
+                piece = body[at : at + _PIECE_BYTES]
+                before = member.copy()
+                try:
+                    take(piece)
+                except zlib.error:
+                    if window < 0:
+                        raise  # without a header it may be anything else as well
+                    # zlib gives nothing of a piece that is broken, so the last one is taken byte by byte.
+                    member = before
+                    for byte in piece:
+                        take(bytes((byte,)))
+                at += len(piece)
             at -= len(member.unused_data)
     return bytes(plain)
