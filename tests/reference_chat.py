@@ -134,7 +134,9 @@ class Choice:
     def add_reasoning(self, delta: dict[str, Any]) -> None:
         content = delta.get("reasoning_content")
         first = of(delta.get("reasoning"), str)
-        second = of(delta.get("reasoning_text") if content is None else content, str)
+        if content in (None, ""):
+            content = delta.get("reasoning_text", content)
+        second = of(content, str)
         plain = first if first == second else first + second
         self.grow("reasoning", plain or None)
         texts = ""

@@ -190,6 +190,7 @@ impl Choice {
     fn add_delta(&mut self, delta: Value<'_>, growth: &mut Growth) -> isize {
         let mut more = 0;
         let (mut reasoning, mut reasoning_content, mut details) = (None, None, None);
+        let mut reasoning_text = None;
         for (key, value) in delta.members() {
             if value.is_null() {
                 continue;
@@ -211,7 +212,7 @@ impl Choice {
                 "reasoning" => reasoning = Some(value),
                 "reasoning_content" => reasoning_content = Some(value),
                 // GitHub Copilot's name for it.
-                "reasoning_text" => reasoning_content = reasoning_content.or(Some(value)),
+                "reasoning_text" => reasoning_text = Some(value),
                 "reasoning_details" => details = Some(value),
                 "tool_calls" => more += self.tool_calls.add(value, growth),
                 "function_call" => {
@@ -228,6 +229,10 @@ impl Choice {
                 "content_parts" => more += extend(&mut self.content_parts, value, growth),
                 _ => more += self.message_extras.set(key, value),
             }
+        }
+        if let Some(text) = reasoning_text {
+            // An empty one says nothing, and must not hide this one.
+            reasoning_content = reasoning_content.filter(|content| content.raw() != "\"\"").or(Some(text));
         }
         if reasoning.is_some() || reasoning_content.is_some() || details.is_some() {
             more += self.reasoning.add(reasoning, reasoning_content, details, growth);
