@@ -273,8 +273,8 @@ impl<'d> Value<'d> {
         }
     }
 
-    #[inline]
     /// The text of a string that is more than white space.
+    #[inline]
     #[must_use]
     pub fn as_nonblank(self) -> Option<Cow<'d, str>> {
         // A letter in front, as nearly all have, tells without a look at the rest.
