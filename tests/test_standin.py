@@ -228,6 +228,17 @@ async def test_a_body_that_was_recorded_compressed_keeps_its_encoding(tmp_path: 
     assert answer.headers["content-encoding"] == "br"
 
 
+@pytest.mark.parametrize("body", ["désolé".encode("latin-1"), "désolé".encode()[:-1]])
+async def test_an_answer_that_was_recorded_with_gzip_is_no_longer_called_so(
+    tmp_path: Path, body: bytes
+) -> None:
+    headers = {"Content-Type": ["text/html"], "Content-Encoding": ["gzip"]}
+    cassette = vcr_py({"string": gzip.compress(body)}, headers=headers)
+    answer = await call(create_app(recordings([load(write(tmp_path, cassette))])))
+    assert answer.body == body
+    assert "content-encoding" not in answer.headers
+
+
 async def test_a_stream_that_was_recorded_with_gzip_is_answered_as_a_stream(tmp_path: Path) -> None:
     body = b'data: {"choices": [{"index": 0, "delta": {"content": "hi"}}]}\n\ndata: [DONE]\n\n'
     headers = {"Content-Type": ["text/event-stream"], "Content-Encoding": ["gzip"]}

@@ -62,6 +62,11 @@ def is_text(body: bytes) -> bool:
     return True
 
 
+def is_left(body: bytes, encoding: str) -> bool:
+    """Tell whether a body of a cassette is still compressed: in a way that `undo` leaves alone."""
+    return bool(encoding) and encoding not in _WINDOWS and not is_text(body)
+
+
 def hint(encoding: str) -> str:
     """Tell what to do about a body that is still compressed."""
     if encoding in _WINDOWS:

@@ -31,7 +31,7 @@ from urllib.parse import quote, unquote, urlsplit
 
 import orjson
 
-from deltawire._content_encoding import is_text
+from deltawire._content_encoding import encoding_of, is_left
 from deltawire._faults import ERROR, FAULTS, HTML, BrokenOff, Fault, Pace, send, spoil, spoil_document
 from deltawire._native import ChatAccumulator
 from deltawire._report import why_skipped
@@ -283,8 +283,8 @@ def _as_recorded(interaction: Interaction) -> Response:
     recorded = interaction.response
     headers = {name.lower(): ", ".join(values) for name, values in recorded.headers.items()}
     response = Response(recorded.body, recorded.status, media_type=headers.get("content-type"))
-    # The header stays where the encoding was undone: only where the body is no text is it still in place.
-    if "content-encoding" in headers and not is_text(recorded.body):
+    # Of a cassette the header stays where the encoding was undone.
+    if is_left(recorded.body, encoding_of(recorded.headers)):
         response.headers["Content-Encoding"] = headers["content-encoding"]
     return response
 
