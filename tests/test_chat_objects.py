@@ -291,9 +291,10 @@ def test_a_chunk_has_nothing_of_those_that_are_gone() -> None:
         del made, choice, part
 
 
-def test_what_was_no_utf8_is_kept_as_it_was_sent() -> None:
+@pytest.mark.parametrize(("before", "behind"), [(b"", b""), (b" ", b""), (b"\t", b" "), (b"", b" ")])
+def test_what_was_no_utf8_is_kept_as_it_was_sent(before: bytes, behind: bytes) -> None:
     sent = b'{"id":"\xff","choices":[{"delta":{"content":"\xc3"}}]}'
-    (made,) = ChatParser().feed(b"data: " + sent + b"\n\n")
+    (made,) = ChatParser().feed(b"data: " + before + sent + behind + b"\n\n")
     assert (made.raw, made.id, made.choices[0].delta.content) == (sent, "\ufffd", "\ufffd")
     assert pickle.loads(pickle.dumps(made)) == made
 

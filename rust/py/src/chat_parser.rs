@@ -287,7 +287,9 @@ impl Reading {
             match core.next_step(&mut rest)? {
                 Some(Step::Chunk(chunk)) if wanted && chunk.value.kind() == Kind::Object => {
                     let json = PyBytes::new(py, chunk.text.as_bytes());
-                    let sent = (chunk.data != chunk.text.as_bytes()).then(|| PyBytes::new(py, chunk.data));
+                    let is_text = chunk.data == chunk.text.as_bytes();
+                    // Without the white space around the object, which is in the text of no other one either.
+                    let sent = (!is_text).then(|| PyBytes::new(py, chunk.data.trim_ascii()));
                     let text = Text { sent: sent.as_ref(), ..Text::new(Json::all(&json)) };
                     self.found.push(self.shapes.object(&CHUNK, Some(chunk.value), text)?.unbind());
                 }

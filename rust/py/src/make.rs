@@ -44,7 +44,7 @@ impl<'a, 'py> Json<'a, 'py> {
 /// What objects are made of.
 pub struct Text<'a, 'py> {
     pub json: Json<'a, 'py>,
-    /// What was sent, where that was no valid UTF-8.
+    /// What was sent of the object that is the whole text, where that was no valid UTF-8.
     pub sent: Option<&'a Bound<'py, PyBytes>>,
     /// What is known of the tool calls beside their text, in the order in which they stand in it.
     pub calls: VecDeque<CallFacts>,
@@ -104,7 +104,8 @@ impl<'py> Maker<'py> for Objects<'_, 'py> {
         let Text { json, sent, .. } = self.text;
         let (start, end) = object.map_or((0, 0), |object| (object.start(), object.end()));
         let mut record = NewRecord::new(class.record(json.bytes.py())?, &json.origin(start, end))?;
-        if let Some(sent) = sent.filter(|_| start == 0 && end > 0) {
+        let is_whole = object.is_some_and(|object| object.node_number() == 0);
+        if let Some(sent) = sent.filter(|_| is_whole) {
             record.set_sent(sent)?;
         }
         Ok(record)
