@@ -1,7 +1,7 @@
 //! The classes of a chat's objects, as tables: a name, and how each field is made of what was sent.
 //!
 //! An object is a record (`raw`) whose methods are those of [`ChatObject`](crate::object::ChatObject). How a JSON
-//! text becomes objects of these classes is told in `shape`.
+//! text becomes objects of these classes is told in `translation`.
 
 use std::ffi::CStr;
 
