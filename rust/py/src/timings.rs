@@ -172,7 +172,9 @@ impl Clock {
 
 /// What a clock tells.
 fn seconds(told: &Bound<'_, PyAny>) -> PyResult<f64> {
+    if let Ok(seconds) = told.extract() {
+        return Ok(seconds);
+    }
     let given = told.get_type().name()?;
-    told.extract()
-        .map_err(|_| PyTypeError::new_err(format!("clock returns a number of seconds, not {given}")))
+    Err(PyTypeError::new_err(format!("clock returns a number of seconds, not {given}")))
 }
