@@ -294,7 +294,9 @@ def bodies(draw: st.DrawFn) -> bytes:
         shape, chance = draw(chunks(fragments)), draw(st.randoms(use_true_random=False))
         for _ in range(draw(st.integers(2, 6))):
             body += event(varied(shape, chance, words))
-    body += draw(st.sampled_from([b"", DONE, DONE, b"data: [DONE]", STOP, STOP[:-1], STOP[:-2], DONE + STOP]))
+    whole = [b"", DONE, DONE, b"data: [DONE]", STOP, DONE + STOP]
+    cut_off = [STOP[:-1], STOP[:-2], STOP[:-1] + b"id: 1", STOP[:-1] + b"retry: 1", STOP[:-1] + b"ev"]
+    body += draw(st.sampled_from(whole + cut_off))
     if draw(st.integers(0, 4)) == 0:
         body = body[: draw(st.integers(0, len(body)))]
     return body.replace(b"\n", draw(st.sampled_from([b"\n", b"\n", b"\n", b"\r\n", b"\r"])))

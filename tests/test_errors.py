@@ -15,6 +15,7 @@ import pytest
 import deltawire
 from deltawire import (
     CassetteError,
+    ChatAccumulator,
     ChatCompletion,
     DeltawireError,
     EventParser,
@@ -223,6 +224,29 @@ def test_limit_exceeded_of_a_parser_tells_no_payload_and_comes_back_from_pickle(
     back = pickle.loads(pickle.dumps(error))
     assert back.values == error.values == [ServerSentEvent(data="a")]
     assert (back.event_number, back.offset) == (2, 9)
+
+
+def test_a_chunk_over_a_limit_that_was_added_names_no_place_in_a_stream() -> None:
+    with pytest.raises(LimitExceeded) as caught:
+        ChatAccumulator(max_message_size=2).add({"choices": [{"index": 0, "delta": {"content": SECRET}}]})
+    error = caught.value
+    assert (error.event_number, error.offset) == (0, 0)
+    assert str(error).startswith("what came goes over max_message_size=2;")
+
+
+@pytest.mark.parametrize("end", [b"\n\n", b"\n", b""], ids=["whole", "no blank line", "no line end"])
+def test_an_event_over_a_limit_begins_where_it_begins_whether_or_not_it_has_an_end(end: bytes) -> None:
+    accumulator = ChatAccumulator(max_message_size=2)
+    first = b'data: {"choices":[]}\n\n'
+    over = b'data: {"choices":[{"index":0,"delta":{"content":"abc"}}]}' + end
+
+    def read() -> None:
+        accumulator.feed(first + over)
+        accumulator.close()
+
+    with pytest.raises(LimitExceeded) as caught:
+        read()
+    assert (caught.value.event_number, caught.value.offset) == (2, len(first))
 
 
 def test_an_event_that_is_no_json_names_no_place_in_a_stream() -> None:

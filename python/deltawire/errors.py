@@ -78,8 +78,9 @@ class LimitExceeded(DeltawireError):
         limit: the name of the limit, which is the parameter that sets it (`"max_event_size"`).
         value: what it is set to.
         values: what was complete before it in the same feed; it is delivered nowhere else.
-        event_number: which event of the stream went over it, counted from 1.
-        offset: byte offset in the stream at which that event begins.
+        event_number: which event of the stream went over it, counted from 1; 0 where that is not
+            known: of a chunk that was added as an object, and in a decoder of `compat`.
+        offset: byte offset in the stream at which that event begins; 0 where `event_number` is.
     """
 
     def __init__(
@@ -91,8 +92,9 @@ class LimitExceeded(DeltawireError):
         event_number: int = 0,
         offset: int = 0,
     ) -> None:
+        what = f"event {event_number}, at byte {offset} of the stream," if event_number else "what came"
         super().__init__(
-            f"event {event_number}, at byte {offset} of the stream, goes over {limit}={value}; "
+            f"{what} goes over {limit}={value}; "
             f"pass a larger {limit} if such events are expected, and call reset() to use the parser again"
         )
         self.limit = limit

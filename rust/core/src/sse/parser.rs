@@ -227,12 +227,17 @@ impl EventParser {
     }
 
     /// Dispatches the incomplete block as if its blank line had come. The standard has no such step: it is
-    /// for readers who know by other means that the data is whole.
-    pub fn take_incomplete(&mut self) {
+    /// for readers who know by other means that the data is whole. Tells where in the stream the block begins.
+    pub fn take_incomplete(&mut self) -> u64 {
+        let offset = self.block_offset.unwrap_or(self.bytes);
         self.commit_id();
         self.events += 1;
         self.begin_block();
+        // The line that was cut has set nothing, and nothing of it is waited for any more.
         self.line = Line::Start;
+        self.digits = Digits::default();
+        clear(&mut self.value);
+        offset
     }
 
     /// Begins anew, with the same limit. `last_event_id` as for [`EventParser::new`].

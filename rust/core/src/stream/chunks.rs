@@ -323,10 +323,10 @@ impl ChunkParser {
         document.read(&text).ok()?;
         self.text = text;
         self.event = String::from_utf8_lossy(self.data.events().event_type()).into();
-        self.data.take_incomplete();
+        let offset = self.data.take_incomplete();
         self.payloads += 1;
         let value = document.root(&self.text);
-        let (number, offset) = (self.data.events().events(), self.data.events().bytes());
+        let number = self.data.events().events();
         let (event, text) = (&*self.event, &*self.text);
         Some(Chunk { event, data: text.as_bytes(), text, value, number, offset })
     }

@@ -111,9 +111,10 @@ impl DataParser {
         })
     }
 
-    /// Counts the unterminated last event as dispatched: what [`close`](Self::close) gave was whole.
-    pub fn take_incomplete(&mut self) {
-        self.events.take_incomplete();
+    /// Counts the unterminated last event as dispatched: what [`close`](Self::close) gave was whole. Tells where in the
+    /// stream it begins.
+    pub fn take_incomplete(&mut self) -> u64 {
+        self.events.take_incomplete()
     }
 
     /// Sorts a text as the data of an event would be, the sentinel's effect included.
