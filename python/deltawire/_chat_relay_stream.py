@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from anyio import CancelScope, move_on_after
 
-from deltawire._content_type import MAX_DOCUMENT_BYTES, aread_refused, chat_refusal, read_refused
 from deltawire._deadlines import Deadlines, seconds, seconds_or_none
 from deltawire._native import ChatRelay, _RelayReader
 from deltawire._observed import Observed
@@ -27,7 +26,7 @@ from deltawire.errors import StreamTimeout
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 
-    from deltawire._native import ChatCompletion, ServerSentEvent
+    from deltawire._native import ServerSentEvent
     from deltawire._readers import Chunk
     from deltawire._stream import _Side
     from deltawire.errors import LimitExceeded
@@ -209,9 +208,8 @@ class ChatRelayStream(Observed, BaseStream[bytes]):
             await super().aclose()
 
     def _reads_on(self, side: _Side) -> bool:
-        # Who holds the turn is reading: there is a task that waits, or a deadline that closes the stream.
-        reading = self._state in ("reading", "doubted", "resuming") and hasattr(self, "_turn")
-        return self._drains and self._side is side and reading and not self._closed and not self._at_end
+        # Where somebody is reading, there is a task that waits, or a deadline that closes the stream.
+        return self._drains and self._side is side and self._can_read_on()
 
     def _drain_bill(self) -> None:
         deadline, size = time.monotonic() + self._drain_seconds, 0
@@ -245,28 +243,22 @@ class ChatRelayStream(Observed, BaseStream[bytes]):
         with suppress(Exception):
             self._parser.feed(chunk)
 
-    def _partial(self) -> ChatCompletion:
-        return self.completion
-
     def _saw_sentinel(self) -> bool:
         return self._parser.is_over
 
-    def _open(self, side: _Side) -> Opened[Any]:
-        if self._opened is None:
-            opened = super()._open(side)
-            chunks = opened.chunks
-            waits = side is _ASYNC and not opened.polled
-            if waits and (self._keep_alive is not None or (self._drains and opened.fragile)):
-                chunks = self._patient = Patient(chunks, self._parser, self._keep_alive)
-                # The read has to end first: a generator cannot be closed while it runs.
-                closers = (self._patient.cancel, *opened.closers)
-                opened = replace(opened, closers=closers, fragile=False)
-                if self._deadlines is not None:
-                    self._deadlines.patient = self._patient
-            if self._appends:
-                chunks = self._ending = Ending(chunks) if side is _SYNC else AsyncEnding(chunks)
-            self._opened = replace(opened, chunks=chunks)
-        return super()._open(side)
+    def _wrap(self, opened: Opened[Any]) -> Opened[Any]:
+        chunks = opened.chunks
+        waits = self._side is _ASYNC and not opened.polled
+        if waits and (self._keep_alive is not None or (self._drains and opened.fragile)):
+            chunks = self._patient = Patient(chunks, self._parser, self._keep_alive)
+            # The read has to end first: a generator cannot be closed while it runs.
+            closers = (self._patient.cancel, *opened.closers)
+            opened = replace(opened, closers=closers, fragile=False)
+            if self._deadlines is not None:
+                self._deadlines.patient = self._patient
+        if self._appends:
+            chunks = self._ending = Ending(chunks) if self._side is _SYNC else AsyncEnding(chunks)
+        return replace(opened, chunks=chunks)
 
     async def _afill(self, until: Callable[[], bool] | None = None) -> Iterator[bytes]:
         if self._timeout is None:
@@ -284,18 +276,11 @@ class ChatRelayStream(Observed, BaseStream[bytes]):
         raise StopAsyncIteration
 
     async def _drain(self, opened: Opened[AsyncIterator[Chunk]]) -> None:
-        # What is cancelled here may be finished by that.
-        plain = opened if self._patient is None else replace(opened, chunks=self._patient.chunks)
-        await super()._drain(plain)
-
-    def _require_type(self, opened: Opened[Iterator[Chunk]]) -> None:
-        body = read_refused(opened, MAX_DOCUMENT_BYTES)
-        if body is not None:
-            raise chat_refusal(opened, body)
+        await super()._drain(self._impatient(opened))
 
     async def _arequire_type(self, opened: Opened[AsyncIterator[Chunk]]) -> None:
-        if self._patient is not None:
-            opened = replace(opened, chunks=self._patient.chunks)
-        body = await aread_refused(opened, MAX_DOCUMENT_BYTES)
-        if body is not None:
-            raise chat_refusal(opened, body)
+        await super()._arequire_type(self._impatient(opened))
+
+    def _impatient(self, opened: Opened[AsyncIterator[Chunk]]) -> Opened[AsyncIterator[Chunk]]:
+        """Return the source as it is, for reads that may finish it where they are cancelled."""
+        return opened if self._patient is None else replace(opened, chunks=self._patient.chunks)

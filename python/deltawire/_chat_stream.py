@@ -13,7 +13,6 @@ from contextlib import contextmanager, suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
-from deltawire._content_type import MAX_DOCUMENT_BYTES, aread_refused, chat_refusal, read_refused
 from deltawire._deadlines import Deadlines
 from deltawire._first_event import FirstEvent
 from deltawire._native import ChatAccumulator, ChatCompletion, ChatCompletionChunk, _ChatReader
@@ -24,10 +23,7 @@ from deltawire.errors import IncompleteStream, InvalidJSON, LimitExceeded, NotEv
 from deltawire.verdict import StreamEnd
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Generator, Iterator
-
-    from deltawire._readers import Chunk
-    from deltawire.sources import Opened
+    from collections.abc import Callable, Generator
 
 
 class ChatStream(Observed, BaseStream[ChatCompletionChunk]):
@@ -217,7 +213,7 @@ class ChatStream(Observed, BaseStream[ChatCompletionChunk]):
         try:
             yield
         except (InvalidJSON, LimitExceeded) as error:
-            self._held, self._state = error.with_traceback(None), "held"
+            self._hold(error.with_traceback(None))
             if look.refused:
                 raise
 
@@ -230,21 +226,8 @@ class ChatStream(Observed, BaseStream[ChatCompletionChunk]):
     def _status(self) -> int | None:
         return self._opened.status if self._opened is not None else None
 
-    def _partial(self) -> ChatCompletion:
-        return self.completion
-
     def _saw_sentinel(self) -> bool:
         return self._observer.done
-
-    def _require_type(self, opened: Opened[Iterator[Chunk]]) -> None:
-        body = read_refused(opened, MAX_DOCUMENT_BYTES)
-        if body is not None:
-            raise chat_refusal(opened, body)
-
-    async def _arequire_type(self, opened: Opened[AsyncIterator[Chunk]]) -> None:
-        body = await aread_refused(opened, MAX_DOCUMENT_BYTES)
-        if body is not None:
-            raise chat_refusal(opened, body)
 
     def _judge(self) -> None:
         end = self.end

@@ -14,7 +14,7 @@ What a deadline means for the stream, which raises StreamTimeout and closes the 
 from __future__ import annotations
 
 from math import inf
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from anyio import CancelScope
 
@@ -25,18 +25,9 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
     from deltawire._native import ChatCompletion
+    from deltawire._protocols import Counters, Patient
     from deltawire._readers import Chunk
-    from deltawire._relaying import Patient
     from deltawire.sources import Opened
-
-
-class Counters(Protocol):
-    """What the deadlines ask of a parser."""
-
-    @property
-    def events(self) -> int: ...
-    @property
-    def comments(self) -> int: ...
 
 
 class Late(Exception):

@@ -27,7 +27,7 @@ import warnings
 from contextlib import suppress
 from itertools import chain
 from operator import length_hint
-from typing import TYPE_CHECKING, Any, Generic, Literal, Protocol, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeAlias, TypeVar
 
 import anyio
 from anyio.lowlevel import checkpoint
@@ -35,18 +35,20 @@ from anyio.lowlevel import checkpoint
 from deltawire._batches import Batches, Pieces
 from deltawire._closing import aclose_all, close_all, drain
 from deltawire._content_type import aread_refused, read_refused, refusal
-from deltawire._deadlines import Counters, DeadlinePassed
+from deltawire._deadlines import DeadlinePassed
 from deltawire._native import _Items
-from deltawire.errors import PREVIEW_BYTES, InvalidJSON, LimitExceeded
+from deltawire.errors import PREVIEW_BYTES, DeltawireError, InvalidJSON, LimitExceeded
 from deltawire.sources import check, is_closed, open_async, open_sync
 
 if TYPE_CHECKING:
+    import builtins
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
     from types import TracebackType
     from typing import Self
 
     from deltawire._deadlines import Deadlines
     from deltawire._native import ChatCompletion
+    from deltawire._protocols import Parser
     from deltawire._readers import Chunk
     from deltawire.sources import Opened
 
@@ -66,22 +68,14 @@ _State: TypeAlias = Literal["new", "reading", "doubted", "held", "resuming", "en
 # Not `new`, of which nothing was read; and where the source raised, nobody forgot to close.
 _LEFT_OPEN = frozenset({"reading", "held", "resuming", "cut"})
 
+# More is to be read, and what comes counts.
+_GOING_ON = frozenset({"reading", "doubted", "resuming"})
+
 _Side: TypeAlias = Literal["`for` and `close()`", "`async for` and `aclose()`"]
 _SYNC: Literal["`for` and `close()`"] = "`for` and `close()`"
 _ASYNC: Literal["`async for` and `aclose()`"] = "`async for` and `aclose()`"
 
 _NO_DEADLINES = "a blocking read cannot be interrupted: with `for` use the timeouts of the client instead"
-
-
-class _Parser(Counters, Protocol[_T]):
-    """What a stream asks of its parser."""
-
-    @property
-    def bytes(self) -> int: ...
-    @property
-    def malformed(self) -> int: ...
-    def feed(self, data: Chunk, /) -> list[_T]: ...
-    def close(self) -> list[_T]: ...
 
 
 class BaseStream(_Items, Generic[_T]):
@@ -115,12 +109,15 @@ class BaseStream(_Items, Generic[_T]):
         "_state",
     )
 
-    _parser: _Parser[_T]
+    _parser: Parser[_T]
+
+    # How much is read of the body of a response that is no event stream.
+    _refused_bytes = PREVIEW_BYTES
 
     def __init__(
         self,
         source: Any,
-        parser: _Parser[_T],
+        parser: Parser[_T],
         *,
         check_content_type: bool,
         deadlines: Deadlines | None = None,
@@ -280,17 +277,23 @@ class BaseStream(_Items, Generic[_T]):
         """Tell whether the stream said that it is complete."""
         return False
 
+    def _wrap(self, opened: Opened[Any]) -> Opened[Any]:
+        """Put something between the source and the stream."""
+        return opened
+
+    def _refusal(self, opened: Opened[Any], body: builtins.bytes) -> DeltawireError:
+        """Make the exception for a response that is no event stream."""
+        return refusal(opened, body)
+
     def _require_type(self, opened: Opened[Iterator[Chunk]]) -> None:
-        """Raise, if a response is no event stream."""
-        body = read_refused(opened, PREVIEW_BYTES)
+        body = read_refused(opened, self._refused_bytes)
         if body is not None:
-            raise refusal(opened, body)
+            raise self._refusal(opened, body)
 
     async def _arequire_type(self, opened: Opened[AsyncIterator[Chunk]]) -> None:
-        """Raise, if a response is no event stream."""
-        body = await aread_refused(opened, PREVIEW_BYTES)
+        body = await aread_refused(opened, self._refused_bytes)
         if body is not None:
-            raise refusal(opened, body)
+            raise self._refusal(opened, body)
 
     def _partial(self) -> ChatCompletion | None:
         """Return the part of a message that came, for an exception."""
@@ -409,8 +412,9 @@ class BaseStream(_Items, Generic[_T]):
         if self._closed:
             raise anyio.ClosedResourceError("this stream is closed")
         if self._opened is None:
-            self._opened = open_sync(self._source) if side is _SYNC else open_async(self._source)
+            opened = open_sync(self._source) if side is _SYNC else open_async(self._source)
             self._side = side
+            self._opened = self._wrap(opened)
         elif self._side is not side:
             if self._deadlines is not None:
                 raise TypeError(f"this stream has a deadline; {_NO_DEADLINES}")
@@ -427,6 +431,10 @@ class BaseStream(_Items, Generic[_T]):
         if self._deadlines is not None and self._deadlines.are_left(self._parser):
             return None
         return opened.chunks
+
+    def _can_read_on(self) -> bool:
+        """Tell whether more may be read: neither source nor stream has ended, and nobody is reading."""
+        return self._state in _GOING_ON and not self._closed and not self._at_end and hasattr(self, "_turn")
 
     def _take_turn(self) -> None:
         try:
@@ -455,9 +463,13 @@ class BaseStream(_Items, Generic[_T]):
         self._state = "resuming"
         if not isinstance(error, InvalidJSON | LimitExceeded) or not error.values:
             return None
-        self._held, self._state = error, "held"
+        self._hold(error)
         batch, error.values = error.values, []
         return batch
+
+    def _hold(self, error: InvalidJSON | LimitExceeded) -> None:
+        """Raise this once the pending batch has come out, and go on as if the parser had raised it then."""
+        self._held, self._state = error, "held"
 
     def _raise_what_is_due(self) -> None:
         if self._held is not None:
