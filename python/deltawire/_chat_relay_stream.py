@@ -15,9 +15,18 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from anyio import CancelScope, move_on_after
 
-from deltawire._deadlines import Deadlines, seconds, seconds_or_none
+from deltawire._deadlines import Deadlines
 from deltawire._native import ChatRelay, _RelayReader
 from deltawire._observed import Observed
+from deltawire._parameters import (
+    MAX_CHOICES,
+    MAX_EVENT_SIZE,
+    MAX_MESSAGE_SIZE,
+    MAX_TOOL_CALLS,
+    count,
+    seconds,
+    seconds_or_none,
+)
 from deltawire._relaying import AsyncEnding, Ending, Patient
 from deltawire._stream import _ASYNC, _SYNC, BaseStream
 from deltawire.encoding import encode_comment
@@ -116,10 +125,10 @@ class ChatRelayStream(Observed, BaseStream[bytes]):
         drain_seconds: float = 30.0,
         drain_bytes: int = 16 * 1024 * 1024,
         n: int | None = None,
-        max_message_size: int = 64 * 1024 * 1024,
-        max_tool_calls: int = 1024,
-        max_choices: int = 128,
-        max_event_size: int = 32 * 1024 * 1024,
+        max_message_size: int = MAX_MESSAGE_SIZE,
+        max_tool_calls: int = MAX_TOOL_CALLS,
+        max_choices: int = MAX_CHOICES,
+        max_event_size: int = MAX_EVENT_SIZE,
         check_content_type: bool = True,
         clock: Callable[[], float] = time.monotonic,
         first_event_timeout: float | None = None,
@@ -129,15 +138,11 @@ class ChatRelayStream(Observed, BaseStream[bytes]):
     ) -> None:
         if on_disconnect not in ("cancel", "drain"):
             raise ValueError(f'on_disconnect is "cancel" or "drain", not {on_disconnect!r}')
-        if isinstance(drain_bytes, bool) or not isinstance(drain_bytes, int):
-            raise TypeError(f"drain_bytes is an int, not {type(drain_bytes).__name__}")
-        if drain_bytes < 1:
-            raise ValueError(f"drain_bytes is a number from 1 on, not {drain_bytes}")
         self._appends = append_error
         self._keep_alive = seconds_or_none("keep_alive", keep_alive)
         self._drains = on_disconnect == "drain"
         self._drain_seconds = seconds("drain_seconds", drain_seconds)
-        self._drain_bytes = drain_bytes
+        self._drain_bytes = count("drain_bytes", drain_bytes)
         self._ending: Ending | AsyncEnding | None = None
         self._patient: Patient | None = None
         self._timeout: StreamTimeout | None = None

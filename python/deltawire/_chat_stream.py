@@ -17,6 +17,7 @@ from deltawire._deadlines import Deadlines
 from deltawire._first_event import FirstEvent
 from deltawire._native import ChatAccumulator, ChatCompletion, ChatCompletionChunk, _ChatReader
 from deltawire._observed import Observed
+from deltawire._parameters import MAX_CHOICES, MAX_EVENT_SIZE, MAX_MESSAGE_SIZE, MAX_TOOL_CALLS, count
 from deltawire._stream import _SYNC, BaseStream
 from deltawire._text_deltas import TextDeltas
 from deltawire.errors import IncompleteStream, InvalidJSON, LimitExceeded, NotEventStream, UpstreamError
@@ -84,10 +85,10 @@ class ChatStream(Observed, BaseStream[ChatCompletionChunk]):
         n: int | None = None,
         on_end: Literal["raise", "return"] = "raise",
         errors: Literal["strict", "skip"] = "skip",
-        max_message_size: int = 64 * 1024 * 1024,
-        max_tool_calls: int = 1024,
-        max_choices: int = 128,
-        max_event_size: int = 32 * 1024 * 1024,
+        max_message_size: int = MAX_MESSAGE_SIZE,
+        max_tool_calls: int = MAX_TOOL_CALLS,
+        max_choices: int = MAX_CHOICES,
+        max_event_size: int = MAX_EVENT_SIZE,
         id_factory: Callable[[], str] | None = None,
         check_content_type: bool = True,
         clock: Callable[[], float] = time.monotonic,
@@ -172,10 +173,7 @@ class ChatStream(Observed, BaseStream[ChatCompletionChunk]):
             TypeError: `max_bytes` is no int.
             ValueError: `max_bytes` is below 1.
         """
-        if isinstance(max_bytes, bool) or not isinstance(max_bytes, int):
-            raise TypeError(f"max_bytes is an int, not {type(max_bytes).__name__}")
-        if max_bytes < 1:
-            raise ValueError(f"max_bytes is a number from 1 on, not {max_bytes}")
+        count("max_bytes", max_bytes)
         try:
             self._open(_SYNC)
         except (RuntimeError, TypeError):

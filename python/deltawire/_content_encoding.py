@@ -11,10 +11,6 @@ from __future__ import annotations
 
 import zlib
 from contextlib import suppress
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
 
 MAX_BYTES = 256 * 1024 * 1024
 """What a body may grow to: a few kilobytes can be made to give gigabytes."""
@@ -32,13 +28,6 @@ _WINDOWS = {
 
 class TooLargeError(Exception):
     """The body grows beyond the limit."""
-
-
-def encoding_of(headers: Mapping[str, Sequence[str]]) -> str:
-    """Give the Content-Encoding in small letters; `""` where there is none."""
-    found = (", ".join(values) for name, values in headers.items() if name.lower() == "content-encoding")
-    encoding = next(found, "").strip().lower()
-    return "" if encoding == "identity" else encoding
 
 
 def undo(body: bytes, encoding: str) -> bytes:

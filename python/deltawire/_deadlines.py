@@ -14,11 +14,12 @@ What a deadline means for the stream, which raises StreamTimeout and closes the 
 from __future__ import annotations
 
 from math import inf
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from anyio import CancelScope
 
 from deltawire._backend import clock
+from deltawire._parameters import seconds_or_none
 from deltawire.errors import StreamTimeout
 
 if TYPE_CHECKING:
@@ -173,17 +174,3 @@ class Deadlines:
             if at < found[2]:
                 found = ("idle_timeout", self._idle, at)
         return found
-
-
-def seconds_or_none(name: str, value: Any) -> float | None:
-    """Check a parameter that is a number of seconds, or None for no bound."""
-    return None if value is None else seconds(name, value, " or None")
-
-
-def seconds(name: str, value: Any, others: str = "") -> float:
-    """Check a parameter that is a number of seconds."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise TypeError(f"{name} is a number of seconds{others}, not {type(value).__name__}")
-    if not value > 0:
-        raise ValueError(f"{name} is a number of seconds above 0{others}, not {value!r}")
-    return float(value)

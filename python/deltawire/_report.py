@@ -10,29 +10,25 @@ How it looks on a terminal is left to `_show`, reading files and options to `cli
 
 from __future__ import annotations
 
-import re
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from deltawire import ChatAccumulator
-from deltawire._content_encoding import encoding_of, hint, is_text
-from deltawire._show import clean
+from deltawire._printable import clean
+from deltawire._recorded import host_of, why_skipped
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from deltawire import ChatCompletion, ProviderError, StreamEnd
-    from deltawire.cassettes import Interaction, Response, Split
+    from deltawire.cassettes import Interaction, Split
 
 TIMED = "ChatAccumulator: feed and close"
 """What the clock runs around."""
 
 MAX_ERROR_BYTES = 64 * 1024
 """So far a body that is no event stream is looked at for an error; error documents are not longer."""
-
-_FIELD = re.compile(rb"(?:\xef\xbb\xbf)?\s*(?:data|event|id|retry)?:")
 
 
 @dataclass(slots=True)
@@ -105,27 +101,8 @@ class Report:
     def of(cls, interaction: Interaction, file: str, index: int) -> Report:
         """Begin the report of an interaction, with what is known before its body is parsed."""
         response = interaction.response
-        try:
-            provider = urlsplit(interaction.request.url).hostname or ""
-        except ValueError:
-            provider = ""
-        size = len(response.body)
+        provider, size = host_of(interaction.request.url), len(response.body)
         return cls(clean(file), index, clean(provider), response.status, size, why_skipped(response))
-
-
-def why_skipped(response: Response) -> str | None:
-    """Tell what a response is if it is no event stream that can be read, else None."""
-    headers = {name.lower(): ", ".join(values) for name, values in response.headers.items()}
-    content_type = headers.get("content-type", "").lower()
-    encoding = encoding_of(response.headers)
-    # Recorders drop headers and servers send wrong ones, so a body that begins as one is one.
-    if _FIELD.match(response.body):
-        return None
-    if "text/event-stream" not in content_type:
-        return f"no event stream: {content_type.partition(';')[0] or 'no content type'}"
-    if encoding and not is_text(response.body):
-        return f"recorded compressed: {encoding}, {hint(encoding)}"
-    return None
 
 
 def describe(report: Report, chunks: Iterable[bytes]) -> ChatCompletion:

@@ -13,10 +13,10 @@ from __future__ import annotations
 import json
 import os
 import sys
-import unicodedata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from deltawire._printable import clean
 from deltawire.verdict import StreamEnd
 
 if TYPE_CHECKING:
@@ -268,20 +268,3 @@ def print_sum(console: Console, summary: dict[str, Any]) -> None:
 def is_terminal(stream: TextIO | None) -> bool:
     """Tell whether there is somebody to look at it; a closed stream is None."""
     return stream is not None and stream.isatty()
-
-
-def clean(text: str) -> str:
-    """Make text fit for a line of a terminal and for JSON: no control codes, no halves of surrogate pairs.
-
-    Spaces of all sorts become a space, and the joiners within emoji and words stay.
-    """
-    return text if text.isprintable() else "".join(map(_clean, text))
-
-
-def _clean(char: str) -> str:
-    category = unicodedata.category(char)
-    if category == "Zs":
-        return " "
-    # Of the formatting characters some turn lines around (U+202E), so only the two joiners are let through.
-    harmful = category in ("Cc", "Cf", "Cs", "Zl", "Zp") and char not in "\u200c\u200d"
-    return "\ufffd" if harmful else char

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 import anyio
 
 from deltawire._cassette_file import BrokenFileError, Fields, decode
-from deltawire._content_encoding import encoding_of
+from deltawire._recorded import encoding_of
 from deltawire.errors import CassetteError
 
 if TYPE_CHECKING:

@@ -26,8 +26,9 @@ import orjson
 from deltawire import CassetteError, EventParser, LimitExceeded, __version__, cassettes
 from deltawire._completions import stems, write
 from deltawire._faults import FAULTS
+from deltawire._printable import clean
 from deltawire._report import Report, describe, describe_error, parse_seconds, summarise
-from deltawire._show import clean, is_terminal, print_reports
+from deltawire._show import is_terminal, print_reports
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -27,14 +27,14 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import quote, unquote
 
 import orjson
 
-from deltawire._content_encoding import encoding_of, is_left
+from deltawire._content_encoding import is_left
 from deltawire._faults import ERROR, FAULTS, HTML, BrokenOff, Fault, Pace, send, spoil, spoil_document
 from deltawire._native import ChatAccumulator
-from deltawire._report import why_skipped
+from deltawire._recorded import encoding_of, header, host_of, why_skipped
 from deltawire.cassettes import Replay
 from deltawire.encoding import error_body
 from deltawire.errors import CassetteError, LimitExceeded
@@ -197,7 +197,12 @@ class _Chats:
     async def models(self, _: Request) -> Response:
         """List the recordings as models."""
         data = [
-            {"id": one.name, "object": "model", "created": 0, "owned_by": _host(one.interaction)}
+            {
+                "id": one.name,
+                "object": "model",
+                "created": 0,
+                "owned_by": host_of(one.interaction.request.url),
+            }
             for one in self._named.values()
         ]
         return _json({"object": "list", "data": data})
@@ -281,11 +286,11 @@ async def _read(request: Request) -> dict[str, Any]:
 
 def _as_recorded(interaction: Interaction) -> Response:
     recorded = interaction.response
-    headers = {name.lower(): ", ".join(values) for name, values in recorded.headers.items()}
-    response = Response(recorded.body, recorded.status, media_type=headers.get("content-type"))
+    response = Response(recorded.body, recorded.status, media_type=header(recorded.headers, "content-type"))
     # Of a cassette the header stays where the encoding was undone.
-    if is_left(recorded.body, encoding_of(recorded.headers)):
-        response.headers["Content-Encoding"] = headers["content-encoding"]
+    encoding = encoding_of(recorded.headers)
+    if is_left(recorded.body, encoding):
+        response.headers["Content-Encoding"] = encoding
     return response
 
 
@@ -313,10 +318,3 @@ def _model(body: bytes) -> str | None:
     except (ValueError, TypeError, KeyError):
         return None
     return model if isinstance(model, str) else None
-
-
-def _host(interaction: Interaction) -> str:
-    try:
-        return urlsplit(interaction.request.url).hostname or ""
-    except ValueError:
-        return ""

@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
 from deltawire._deadlines import Deadlines
 from deltawire._native import EventParser, JSONParser, ServerSentEvent
+from deltawire._parameters import MAX_EVENT_SIZE
 from deltawire._stream import BaseStream
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 _T = TypeVar("_T")
-
-_MAX_EVENT_SIZE = 32 * 1024 * 1024
 
 
 class EventStream(BaseStream[ServerSentEvent]):
@@ -62,7 +61,7 @@ class EventStream(BaseStream[ServerSentEvent]):
         self,
         source: Any,
         *,
-        max_event_size: int = _MAX_EVENT_SIZE,
+        max_event_size: int = MAX_EVENT_SIZE,
         last_event_id: str = "",
         check_content_type: bool = True,
         first_event_timeout: float | None = None,
@@ -127,7 +126,7 @@ class JSONStream(BaseStream[_T]):
         loads: None = None,
         done: str | None = "[DONE]",
         errors: Literal["strict", "skip"] = "strict",
-        max_event_size: int = _MAX_EVENT_SIZE,
+        max_event_size: int = MAX_EVENT_SIZE,
         check_content_type: bool = True,
         first_event_timeout: float | None = None,
         idle_timeout: float | None = None,
@@ -142,7 +141,7 @@ class JSONStream(BaseStream[_T]):
         loads: Callable[[bytes], _T],
         done: str | None = "[DONE]",
         errors: Literal["strict", "skip"] = "strict",
-        max_event_size: int = _MAX_EVENT_SIZE,
+        max_event_size: int = MAX_EVENT_SIZE,
         check_content_type: bool = True,
         first_event_timeout: float | None = None,
         idle_timeout: float | None = None,
@@ -156,7 +155,7 @@ class JSONStream(BaseStream[_T]):
         loads: Callable[[bytes], Any] | None = None,
         done: str | None = "[DONE]",
         errors: Literal["strict", "skip"] = "strict",
-        max_event_size: int = _MAX_EVENT_SIZE,
+        max_event_size: int = MAX_EVENT_SIZE,
         check_content_type: bool = True,
         first_event_timeout: float | None = None,
         idle_timeout: float | None = None,

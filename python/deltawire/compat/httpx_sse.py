@@ -21,6 +21,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from deltawire._native import EventParser
+from deltawire._parameters import MAX_EVENT_SIZE
 from deltawire._readers import Unwound
 from deltawire.compat._events import feed, loads
 
@@ -58,8 +59,6 @@ __all__ = ["EventSource", "SSEError", "ServerSentEvent", "__version__", "aconnec
 
 __version__ = "0.4.3"
 """The version of httpx-sse whose API this is."""
-
-_MAX_EVENT_SIZE = 32 * 1024 * 1024
 
 _REQUEST_HEADERS = {"Accept": "text/event-stream", "Cache-Control": "no-store"}
 
@@ -141,7 +140,7 @@ class EventSource:
     """
 
     def __init__(
-        self, response: _Response, *, strict: bool = False, max_event_size: int = _MAX_EVENT_SIZE
+        self, response: _Response, *, strict: bool = False, max_event_size: int = MAX_EVENT_SIZE
     ) -> None:
         self._response = response
         self._strict = strict
@@ -197,7 +196,7 @@ def connect_sse(
     url: Any,
     *,
     strict: bool = False,
-    max_event_size: int = _MAX_EVENT_SIZE,
+    max_event_size: int = MAX_EVENT_SIZE,
     **kwargs: Any,
 ) -> Iterator[EventSource]:
     """Send a request that asks for an event stream, and give its `EventSource`.
@@ -222,7 +221,7 @@ async def aconnect_sse(
     url: Any,
     *,
     strict: bool = False,
-    max_event_size: int = _MAX_EVENT_SIZE,
+    max_event_size: int = MAX_EVENT_SIZE,
     **kwargs: Any,
 ) -> AsyncIterator[EventSource]:
     """Do what `connect_sse` does, with an async client."""
