@@ -14,6 +14,7 @@ import pickle
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import openai
 import openai.types.chat as theirs
 import orjson
 import pytest
@@ -21,7 +22,10 @@ from chat_streams import DONE, STOP, accumulate, calls, chunk, event, fragment, 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from openai.lib.streaming.chat._completions import ChatCompletionStreamState
+from openai.types import completion_usage
+from openai.types.chat import chat_completion, chat_completion_chunk
 
+import deltawire
 from deltawire import (
     ChatAccumulator,
     ChatCompletion,
@@ -36,6 +40,9 @@ from deltawire.cassettes import load
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+OPENAI = "3.54.0"
+"""The version whose classes were read last."""
 
 USAGE = {
     "prompt_tokens": 5,
@@ -427,6 +434,31 @@ def read_alike(ours: Any, other: Any) -> None:
             read_alike(getattr(ours, name, None), getattr(other, name))
     else:
         assert ours == other
+
+
+SAME = [
+    (deltawire.ChatCompletion, theirs.ChatCompletion),
+    (deltawire.ChatCompletionAudio, chat_completion_chunk.ChoiceDeltaAudio),
+    (deltawire.ChatCompletionChunk, theirs.ChatCompletionChunk),
+    (deltawire.ChatCompletionMessage, theirs.ChatCompletionMessage),
+    (deltawire.Choice, chat_completion.Choice),
+    (deltawire.ChoiceDelta, chat_completion_chunk.ChoiceDelta),
+    (deltawire.ChoiceDeltaToolCall, chat_completion_chunk.ChoiceDeltaToolCall),
+    (deltawire.ChunkChoice, chat_completion_chunk.Choice),
+    (deltawire.CompletionTokensDetails, completion_usage.CompletionTokensDetails),
+    (deltawire.CompletionUsage, completion_usage.CompletionUsage),
+    (deltawire.PromptTokensDetails, completion_usage.PromptTokensDetails),
+]
+
+
+@pytest.mark.skipif(openai.__version__ != OPENAI, reason="another openai names other fields")
+@pytest.mark.parametrize(("ours", "other"), SAME, ids=[ours.__name__ for ours, _ in SAME])
+def test_what_a_class_of_openai_names_is_an_attribute_also_where_it_was_not_sent(
+    ours: Any, other: Any
+) -> None:
+    made = ours("{}")
+    assert not [name for name in other.model_fields if not hasattr(made, name)]
+    assert made.to_dict() == {}
 
 
 @every_cassette

@@ -176,7 +176,12 @@ class ServerSentEvent:
     The attribute names are those of httpx-sse and httpx2.
     """
 
-    __match_args__: ClassVar[tuple[str, str, str, str]] = ("event", "data", "id", "retry")
+    __match_args__: ClassVar[tuple[Literal["event"], Literal["data"], Literal["id"], Literal["retry"]]] = (
+        "event",
+        "data",
+        "id",
+        "retry",
+    )
     def __new__(
         cls, event: str = "message", data: str = "", id: str = "", retry: int | None = None
     ) -> Self: ...
@@ -794,6 +799,14 @@ class ChatCompletionChunk(_ChatObject):
     def usage(self) -> CompletionUsage | None:
         """How many tokens were used, in the chunk that tells it."""
 
+    @property
+    def moderation(self) -> Any:
+        """What moderation found, as it was sent."""
+
+    @property
+    def obfuscation(self) -> str | None:
+        """Padding that hides how long the text is."""
+
 @final
 class ChunkChoice(_ChatObject):
     """What a chunk adds to one choice."""
@@ -821,6 +834,10 @@ class ChoiceDelta(_ChatObject):
     @property
     def content(self) -> str | None:
         """Text; some providers send a list of parts."""
+
+    @property
+    def audio(self) -> ChatCompletionAudio | None:
+        """A piece of audio output and of its transcript."""
 
     @property
     def function_call(self) -> ChoiceDeltaToolCallFunction | None:
@@ -962,6 +979,10 @@ class CompletionTokensDetails(_ChatObject):
     def rejected_prediction_tokens(self) -> int | None:
         """Of a prediction that did not come true."""
 
+    @property
+    def text_tokens(self) -> int | None:
+        """Of text."""
+
 @final
 class PromptTokensDetails(_ChatObject):
     """What the tokens of the request were."""
@@ -971,8 +992,20 @@ class PromptTokensDetails(_ChatObject):
         """Of audio."""
 
     @property
+    def cache_write_tokens(self) -> int | None:
+        """Written into the cache."""
+
+    @property
     def cached_tokens(self) -> int | None:
         """Read from the cache."""
+
+    @property
+    def image_tokens(self) -> int | None:
+        """Of images."""
+
+    @property
+    def text_tokens(self) -> int | None:
+        """Of text."""
 
 @final
 class ChatCompletion(_ChatObject):
@@ -1024,6 +1057,14 @@ class ChatCompletion(_ChatObject):
     @property
     def usage(self) -> CompletionUsage | None:
         """How many tokens were used."""
+
+    @property
+    def metadata(self) -> dict[str, Any] | None:
+        """What the request attached, if the provider says it again."""
+
+    @property
+    def moderation(self) -> Any:
+        """What moderation found, as it was sent last."""
 
 @final
 class Choice(_ChatObject):

@@ -39,6 +39,8 @@ pub struct Class {
     name: &'static CStr,
     doc: &'static CStr,
     pub fields: &'static [(&'static CStr, How)],
+    /// More names of openai's, which are hardly ever sent: None, and beside the fields where one is sent.
+    rare: &'static [&'static CStr],
     /// A bit for each field that has something in it also where nothing was sent for it.
     pub never_none: u8,
     /// By these the fields' names are told apart.
@@ -73,10 +75,16 @@ impl Class {
         let mut salt = 0;
         loop {
             if let Some(places) = places(&marks, fields.len(), salt) {
-                return Self { name, doc, fields, never_none, marks, places, salt, made: PyOnceLock::new() };
+                let made = PyOnceLock::new();
+                return Self { name, doc, fields, rare: &[], never_none, marks, places, salt, made };
             }
             salt += 1;
         }
+    }
+
+    const fn with_rare(mut self, rare: &'static [&'static CStr]) -> Self {
+        self.rare = rare;
+        self
     }
 
     /// Its records' class, made when it is first asked for.
@@ -84,7 +92,12 @@ impl Class {
         self.made.get_or_try_init(py, || {
             let is_call = self.fields.iter().any(|(_, how)| matches!(how, How::Repairs));
             let base = if is_call { ToolCallObject::type_object(py) } else { ChatObject::type_object(py) };
-            raw::record_class(&base, self.name, self.doc, self.fields.iter().map(|(name, _)| *name))
+            let class =
+                raw::record_class(&base, self.name, self.doc, self.fields.iter().map(|(name, _)| *name))?;
+            for name in self.rare {
+                class.bind(py).setattr(name.to_str().unwrap_or_default(), py.None())?;
+            }
+            Ok(class)
         })
     }
 
@@ -176,7 +189,8 @@ pub static CHUNK: Class = Class::new(
         (c"system_fingerprint", How::Plain),
         (c"usage", How::Optional(&USAGE)),
     ],
-);
+)
+.with_rare(&[c"moderation", c"obfuscation"]);
 
 pub static CHUNK_CHOICE: Class = Class::new(
     c"deltawire.ChunkChoice",
@@ -194,6 +208,7 @@ pub static DELTA: Class = Class::new(
     c"What a chunk adds to a message.",
     &[
         (c"content", How::Plain),
+        (c"audio", How::Optional(&AUDIO)),
         (c"function_call", How::Optional(&DELTA_FUNCTION)),
         (c"refusal", How::Plain),
         (c"role", How::Plain),
@@ -261,13 +276,20 @@ static COMPLETION_TOKENS: Class = Class::new(
         (c"audio_tokens", How::Plain),
         (c"reasoning_tokens", How::Plain),
         (c"rejected_prediction_tokens", How::Plain),
+        (c"text_tokens", How::Plain),
     ],
 );
 
 static PROMPT_TOKENS: Class = Class::new(
     c"deltawire.PromptTokensDetails",
     c"What the tokens of the request were.",
-    &[(c"audio_tokens", How::Plain), (c"cached_tokens", How::Plain)],
+    &[
+        (c"audio_tokens", How::Plain),
+        (c"cache_write_tokens", How::Plain),
+        (c"cached_tokens", How::Plain),
+        (c"image_tokens", How::Plain),
+        (c"text_tokens", How::Plain),
+    ],
 );
 
 static CHOICE: Class = Class::new(
@@ -329,7 +351,7 @@ static CUSTOM: Class = Class::new(
 
 /// The body of a whole completion: what a `ChatCompletion` is in the end.
 pub static BODY: Class = Class::new(
-    c"deltawire._native.Body",
+    c"deltawire.ChatCompletion",
     c"The body of a whole completion.",
     &[
         (c"id", How::Plain),
@@ -341,4 +363,5 @@ pub static BODY: Class = Class::new(
         (c"system_fingerprint", How::Plain),
         (c"usage", How::Optional(&USAGE)),
     ],
-);
+)
+.with_rare(&[c"metadata", c"moderation"]);

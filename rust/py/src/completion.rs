@@ -163,6 +163,16 @@ impl ChatCompletion {
     }
 
     #[getter]
+    fn metadata<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.body(py)?.getattr(intern!(py, "metadata"))
+    }
+
+    #[getter]
+    fn moderation<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.body(py)?.getattr(intern!(py, "moderation"))
+    }
+
+    #[getter]
     fn usage<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         self.body(py)?.getattr(intern!(py, "usage"))
     }
