@@ -60,13 +60,21 @@ ERRORS: list[tuple[DeltawireError, dict[str, Any], list[str]]] = [
         ["502", "'text/html'", "text/event-stream", "check_content_type=False"],
     ),
     (
-        UpstreamError(ProviderError(SECRET, "server_error", 503, SECRET), completion=COMPLETION, status=200),
+        UpstreamError(
+            ProviderError(SECRET, "server_error", 503, SECRET),
+            completion=COMPLETION,
+            status=200,
+            offset=3456,
+            events=12,
+        ),
         {
             "error": ProviderError(SECRET, "server_error", 503, SECRET),
             "completion": COMPLETION,
             "status": 200,
+            "offset": 3456,
+            "events": 12,
         },
-        ["503", "'server_error'", "HTTP status 200", "`completion`"],
+        ["503", "'server_error'", "HTTP status 200", "12 events", "3456 bytes", "`completion`"],
     ),
     (
         IncompleteStream(StreamEnd.TRUNCATED, completion=COMPLETION, offset=3456, events=12),

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
 from fakes import BLOCK, Step, agenerate, generate
 from outcomes import SourceError
 
-from deltawire import EventStream, JSONStream, NotEventStream
+from deltawire import (
+    ChatRelayStream,
+    ChatStream,
+    EventStream,
+    JSONStream,
+    NotEventStream,
+    UpstreamError,
+)
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -58,6 +65,54 @@ async def test_another_type_is_refused_with_the_facts(content_type: str) -> None
         await anext(values)
     assert caught.value.preview == body[:200]
     await values.aclose()
+
+
+@pytest.mark.parametrize("stream", [EventStream, JSONStream, ChatStream, ChatRelayStream])
+@pytest.mark.parametrize("content_type", [None, "text/event-stream"])
+@pytest.mark.parametrize("status", [301, 401, 429, 503])
+@pytest.mark.anyio
+async def test_a_status_that_is_no_success_is_refused_whatever_the_type(
+    status: int, content_type: str | None, stream: Any
+) -> None:
+    for attempt in range(2):
+        source = response(content_type, b"data: no\n\n", status)
+        with pytest.raises(NotEventStream, match=f"the response has status {status};") as caught:
+            _ = next(stream(source)) if attempt == 0 else await anext(stream(source))
+        assert (caught.value.status, caught.value.preview) == (status, b"data: no\n\n")
+    assert list(EventStream(response(content_type, status=status), check_content_type=False))
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (b'{"error":{"message":"slow down","code":"rate"}}', ("slow down", "rate")),
+        (b'data: {"error":{"message":"slow down","code":"rate"}}\n\n', ("slow down", "rate")),
+        (b'{"detail":"Not Found"}', ("Not Found", None)),
+        (b'{"message":"Internal"}', ("Internal", None)),
+        (b'{"detail":[{"msg":"field required"}]}', ('[{"msg":"field required"}]', None)),
+        (b'{\n "reason": "quota",\n "code": 7\n}', ("quota", 7)),
+        (b"{}", ("", None)),
+    ],
+)
+@pytest.mark.parametrize("content_type", [None, "application/json", "text/event-stream"])
+@pytest.mark.parametrize("stream", [ChatStream, ChatRelayStream])
+def test_a_failed_request_of_a_chat_raises_what_its_document_says(
+    stream: Any, content_type: str | None, body: bytes, said: tuple[str, Any]
+) -> None:
+    with pytest.raises(UpstreamError) as caught:
+        next(stream(response(content_type, body, 429)))
+    error = caught.value.error
+    assert (error.message, error.code, caught.value.status) == (*said, 429)
+    assert caught.value.completion is None
+    assert "`completion`" not in str(caught.value)
+
+
+@pytest.mark.parametrize("body", [b"", b"<html>", b'"oops"', b"[]", b"{"])
+@pytest.mark.parametrize("stream", [ChatStream, ChatRelayStream])
+def test_a_failed_request_of_a_chat_without_a_document_is_no_event_stream(stream: Any, body: bytes) -> None:
+    with pytest.raises(NotEventStream) as caught:
+        next(stream(response("application/json", body, 500)))
+    assert (caught.value.status, caught.value.preview) == (500, body)
 
 
 def test_the_type_is_not_looked_at_where_it_does_not_matter() -> None:

@@ -33,6 +33,7 @@ from deltawire.encoding import encode_comment
 from deltawire.errors import StreamTimeout
 
 if TYPE_CHECKING:
+    import builtins
     from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 
     from deltawire._native import ServerSentEvent
@@ -83,7 +84,7 @@ class ChatRelayStream(Observed, BaseStream[bytes]):
         max_choices: as for `ChatRelay`.
         max_event_size: as for `ChatRelay`.
         check_content_type: raise at the first read of an HTTP response whose content type is not
-            `text/event-stream`, as for `ChatStream`.
+            `text/event-stream`, or whose status is none of success, as for `ChatStream`.
         clock: gives the time in seconds, for `timings`. All else goes by the clock of the event loop.
         first_event_timeout: as for `EventStream`, as the other deadlines.
         idle_timeout: as for `EventStream`.
@@ -283,8 +284,8 @@ class ChatRelayStream(Observed, BaseStream[bytes]):
     async def _drain(self, opened: Opened[AsyncIterator[Chunk]]) -> None:
         await super()._drain(self._impatient(opened))
 
-    async def _arequire_type(self, opened: Opened[AsyncIterator[Chunk]]) -> None:
-        await super()._arequire_type(self._impatient(opened))
+    async def _aread_refused(self, opened: Opened[AsyncIterator[Chunk]]) -> builtins.bytes:
+        return await super()._aread_refused(self._impatient(opened))
 
     def _impatient(self, opened: Opened[AsyncIterator[Chunk]]) -> Opened[AsyncIterator[Chunk]]:
         """Return the source as it is, for reads that may finish it where they are cancelled."""

@@ -26,6 +26,8 @@ from deltawire.verdict import StreamEnd
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
+    from deltawire.verdict import ProviderError
+
 
 class ChatStream(Observed, BaseStream[ChatCompletionChunk]):
     """The typed chunks of a chat stream, with the message assembled beside them.
@@ -60,8 +62,9 @@ class ChatStream(Observed, BaseStream[ChatCompletionChunk]):
         max_event_size: the largest event in bytes, as for `EventParser`.
         id_factory: makes the id of a tool call that came without one, as for `ChatAccumulator`.
         check_content_type: raise at the first read of an HTTP response whose content type is not
-            `text/event-stream`: UpstreamError if its body is a JSON document with an error, of at most
-            64 KiB, else NotEventStream. One without a content type is read.
+            `text/event-stream`, or whose status is none of success: UpstreamError if its body tells of an
+            error, in 64 KiB at most; so does any JSON object under such a status. Else NotEventStream. One
+            without a content type is read.
         clock: gives the time in seconds, for `timings`. Deadlines go by the clock of the event loop.
         first_event_timeout: as for `EventStream`, as the other deadlines. StreamTimeout has the partial
             `completion`.
@@ -217,8 +220,13 @@ class ChatStream(Observed, BaseStream[ChatCompletionChunk]):
 
     def _first(self, look: FirstEvent) -> ChatCompletionChunk | None:
         if look.error is not None and self._raises:
-            raise UpstreamError(look.error, completion=self.completion, status=self._status)
+            raise self._upstream_error(look.error)
         return look.chunk
+
+    def _upstream_error(self, error: ProviderError) -> UpstreamError:
+        return UpstreamError(
+            error, completion=self.completion, status=self._status, offset=self.bytes, events=self.events
+        )
 
     @property
     def _status(self) -> int | None:
@@ -232,7 +240,7 @@ class ChatStream(Observed, BaseStream[ChatCompletionChunk]):
         if not self._raises or end is None or end.is_complete:
             return
         if end is StreamEnd.ERROR and self.error is not None:
-            raise UpstreamError(self.error, completion=self.completion, status=self._status)
+            raise self._upstream_error(self.error)
         if end is StreamEnd.NOT_SSE:
             content_type = self._opened.content_type if self._opened is not None else None
             raise NotEventStream(

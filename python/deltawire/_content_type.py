@@ -1,7 +1,8 @@
 """The check that a response is an event stream, made before a stream reads anything.
 
-A provider that refuses a request answers with JSON or HTML; to a parser that is a stream without events,
-which looks like a model that had nothing to say.
+A provider that refuses a request answers with JSON, HTML or nothing; to a parser that is a stream without
+events, which looks like a model that had nothing to say. The status tells of a refusal, whatever the type; so
+does a type other than an event stream's, whatever the status. No type at all is taken for the right one.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from contextlib import suppress
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
+import orjson
 from anyio import move_on_after
 
 from deltawire._native import ChatAccumulator
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 
     from deltawire._readers import Chunk
     from deltawire.sources import Opened
+    from deltawire.verdict import ProviderError
 
 # An error document longer than this is not waited for.
 MAX_DOCUMENT_BYTES = 64 * 1024
@@ -28,10 +31,13 @@ MAX_DOCUMENT_BYTES = 64 * 1024
 _BODY_SECONDS = 1.0
 
 
-def read_refused(opened: Opened[Iterator[Chunk]], at_most: int) -> bytes | None:
-    """Read the beginning of the body of a response of another content type; None if it is an event stream."""
-    if _is_event_stream(opened.content_type):
-        return None
+def is_refused(opened: Opened[Any]) -> bool:
+    """Tell whether a source is a response that is no event stream."""
+    return _is_failure(opened.status) or not _is_event_stream(opened.content_type)
+
+
+def read_refused(opened: Opened[Iterator[Chunk]], at_most: int) -> bytes:
+    """Read the beginning of the body of such a response."""
     body = bytearray()
     deadline = monotonic() + _BODY_SECONDS
     with suppress(Exception):  # StopIteration, or an error that says less than the content type
@@ -40,10 +46,8 @@ def read_refused(opened: Opened[Iterator[Chunk]], at_most: int) -> bytes | None:
     return bytes(body[:at_most])
 
 
-async def aread_refused(opened: Opened[AsyncIterator[Chunk]], at_most: int) -> bytes | None:
-    """Read the beginning of the body of a response of another content type; None if it is an event stream."""
-    if _is_event_stream(opened.content_type):
-        return None
+async def aread_refused(opened: Opened[AsyncIterator[Chunk]], at_most: int) -> bytes:
+    """Read the beginning of the body of such a response."""
     body = bytearray()
     with suppress(Exception), move_on_after(_BODY_SECONDS):
         while len(body) < at_most:
@@ -58,12 +62,25 @@ def refusal(opened: Opened[Any], body: bytes) -> NotEventStream:
 
 def chat_refusal(opened: Opened[Any], body: bytes) -> UpstreamError | NotEventStream:
     """Make the exception for such a response in the place of a chat stream: what it says of an error."""
-    document = ChatAccumulator()
-    document.feed(body)
-    document.close()
-    if document.error is not None:
-        return UpstreamError(document.error, status=opened.status)
-    return refusal(opened, body)
+    error = _error(body)
+    if error is None and _is_failure(opened.status):
+        # Whatever the shape of the document, the status says that it is of an error.
+        with suppress(ValueError):
+            document = orjson.loads(body)
+            if isinstance(document, dict):
+                error = _error(b"event: error\ndata: " + orjson.dumps(document))
+    return refusal(opened, body) if error is None else UpstreamError(error, status=opened.status)
+
+
+def _error(body: bytes) -> ProviderError | None:
+    accumulator = ChatAccumulator()
+    accumulator.feed(body)
+    accumulator.close()
+    return accumulator.error
+
+
+def _is_failure(status: int | None) -> bool:
+    return status is not None and status >= 300
 
 
 def _is_event_stream(content_type: str | None) -> bool:

@@ -34,7 +34,7 @@ from anyio.lowlevel import checkpoint
 
 from deltawire._batches import Batches, Pieces
 from deltawire._closing import aclose_all, close_all, drain
-from deltawire._content_type import aread_refused, read_refused, refusal
+from deltawire._content_type import aread_refused, is_refused, read_refused, refusal
 from deltawire._deadlines import DeadlinePassed
 from deltawire._native import _Items
 from deltawire.errors import PREVIEW_BYTES, DeltawireError, InvalidJSON, LimitExceeded
@@ -86,7 +86,7 @@ class BaseStream(_Items, Generic[_T]):
 
     * InvalidJSON and LimitExceeded of the parser; what was decoded before has come out, so `values` is empty;
     * the source's own exceptions, unchanged;
-    * NotEventStream at the first read, for an HTTP response of another content type;
+    * NotEventStream at the first read, for an HTTP response of another content type, or without success;
     * anyio.BrokenResourceError, if an earlier read failed, or was cancelled where that finishes the source (a
       generator, a response of httpx): what follows would pass for the end of the stream;
     * StreamTimeout, if a deadline passed; the stream is closed then;
@@ -285,15 +285,9 @@ class BaseStream(_Items, Generic[_T]):
         """Make the exception for a response that is no event stream."""
         return refusal(opened, body)
 
-    def _require_type(self, opened: Opened[Iterator[Chunk]]) -> None:
-        body = read_refused(opened, self._refused_bytes)
-        if body is not None:
-            raise self._refusal(opened, body)
-
-    async def _arequire_type(self, opened: Opened[AsyncIterator[Chunk]]) -> None:
-        body = await aread_refused(opened, self._refused_bytes)
-        if body is not None:
-            raise self._refusal(opened, body)
+    async def _aread_refused(self, opened: Opened[AsyncIterator[Chunk]]) -> builtins.bytes:
+        """Read the beginning of the body of such a response."""
+        return await aread_refused(opened, self._refused_bytes)
 
     def _partial(self) -> ChatCompletion | None:
         """Return the part of a message that came, for an exception."""
@@ -310,8 +304,8 @@ class BaseStream(_Items, Generic[_T]):
             if length_hint(self._pending):
                 return self._pending
             if self._state == "new":
-                if self._checks_type and opened.content_type:
-                    self._require_type(opened)
+                if self._checks_type and is_refused(opened):
+                    raise self._refusal(opened, read_refused(opened, self._refused_bytes))
                 self._state = "reading"
             while self._state != "ended":
                 chunk: Chunk = b""
@@ -345,7 +339,7 @@ class BaseStream(_Items, Generic[_T]):
                 if self._state == "ended" and not (opened.keeps_connection or length_hint(self._pending)):
                     self._judge()
                     raise StopAsyncIteration
-                if self._state == "new" and not (self._checks_type and opened.content_type):
+                if self._state == "new" and not (self._checks_type and is_refused(opened)):
                     self._state = "reading"
             finally:
                 token = self._turn = self._plain_source()
@@ -364,8 +358,8 @@ class BaseStream(_Items, Generic[_T]):
             if length_hint(self._pending):
                 return self._pending
             if self._state == "new":
-                if self._checks_type and opened.content_type:
-                    await self._arequire_type(opened)
+                if self._checks_type and is_refused(opened):
+                    raise self._refusal(opened, await self._aread_refused(opened))
                 self._state = "reading"
             while self._state != "ended":
                 chunk: Chunk = b""

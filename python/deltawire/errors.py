@@ -128,6 +128,11 @@ class NotEventStream(DeltawireError):
                 f"expected a response of type text/event-stream, got {content_type!r} with status {status}; "
                 f"look at the request, or pass check_content_type=False if it is an event stream after all"
             )
+        elif refused and status is not None and status >= 300:
+            super().__init__(
+                f"the response has status {status}; look at the request, and at the beginning of the body in "
+                f"`preview`, or pass check_content_type=False to read it all the same"
+            )
         else:
             where = f" with HTTP status {status}" if status is not None else ""
             super().__init__(
@@ -163,22 +168,35 @@ class UpstreamError(DeltawireError):
         error: what it said: message, type, code and all of it, raw.
         completion: the message as far as it had come; None where no stream had begun.
         status: the HTTP status code, None where it is not known.
+        offset: how many bytes of the stream had come.
+        events: how many events had come.
     """
 
     def __init__(
-        self, error: ProviderError, *, completion: ChatCompletion | None = None, status: int | None = None
+        self,
+        error: ProviderError,
+        *,
+        completion: ChatCompletion | None = None,
+        status: int | None = None,
+        offset: int = 0,
+        events: int = 0,
     ) -> None:
         facts = [f"code {error.code!r:.64}"] if error.code is not None else []
         facts += [f"type {error.type!r:.64}"] if error.type is not None else []
         facts += [f"HTTP status {status}"] if status is not None else []
         told = f" ({', '.join(facts)})" if facts else ""
+        where, part = "", ""
+        if completion is not None:
+            where = f" after {events} events and {offset} bytes"
+            part = ", and the part of the answer that came is in `completion`"
         super().__init__(
-            f"the provider reported an error{told}; its message is in `error.message`, and what had come "
-            f"before it in `completion`"
+            f"the provider reported an error{told}{where}; its message is in `error.message`{part}"
         )
         self.error = error
         self.completion = completion
         self.status = status
+        self.offset = offset
+        self.events = events
 
 
 class IncompleteStream(DeltawireError):

@@ -36,7 +36,7 @@ class EventStream(BaseStream[ServerSentEvent]):
         max_event_size: the largest event in bytes, as for `EventParser`.
         last_event_id: the last event ID string to begin with, after a reconnection.
         check_content_type: raise NotEventStream at the first read of an HTTP response whose content type is
-            not `text/event-stream`. One without a content type is read.
+            not `text/event-stream`, or whose status is none of success. One without a content type is read.
         first_event_timeout: how long to wait for the first event, in seconds from the first read; comments
             are no event. Deadlines hold for `async for` alone; each raises StreamTimeout and closes the
             source.

@@ -136,7 +136,12 @@ def _own_fields(chunks: Iterable[ChatCompletionChunk]) -> Iterator[tuple[int, di
 def _raise_error(accumulator: ChatAccumulator) -> None:
     cause: UpstreamError | NotEventStream
     if accumulator.error is not None:
-        cause = UpstreamError(accumulator.error, completion=accumulator.completion)
+        cause = UpstreamError(
+            accumulator.error,
+            completion=accumulator.completion,
+            offset=accumulator.bytes,
+            events=accumulator.events,
+        )
         message = accumulator.error.message or str(cause)
     elif accumulator.end is StreamEnd.NOT_SSE:
         cause = NotEventStream(completion=accumulator.completion)
