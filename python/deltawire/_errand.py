@@ -71,16 +71,13 @@ class _Read(Generic[_T]):
             raise StopAsyncIteration
         return self._found.pop()
 
-    async def _run(self, chunks: AsyncIterator[_T]) -> None:
-        try:
-            self._found.append(await chunks.__anext__())
-        except BaseException as error:
-            # A cancellation that was asked for here is nobody else's.
-            if isinstance(error, Exception) or not self._is_cancelled:
-                self._error = error
-            # What is no Exception is for the event loop: it is being shut down, or the read was cancelled.
-            if not isinstance(error, Exception):
-                raise
+    def _note(self, error: BaseException) -> bool:
+        """Keep what the read raised, and tell whether it is nobody else's."""
+        # A cancellation that was asked for here is nobody's.
+        if isinstance(error, Exception) or not self._is_cancelled:
+            self._error = error
+        # What is no Exception is for the event loop: it is being shut down, or the read was cancelled.
+        return isinstance(error, Exception)
 
 
 class _Task(_Read[_T]):
@@ -97,7 +94,8 @@ class _Task(_Read[_T]):
         task = self._loop.create_task(self._run(chunks))
         self._task: asyncio.Task[None] | None = task
         _tasks.add(task)
-        task.add_done_callback(self._forget)
+        # It may be cancelled before it begins.
+        task.add_done_callback(self._end)
 
     async def wait(self, seconds: float | None = None) -> None:
         if self.is_done:
@@ -118,19 +116,21 @@ class _Task(_Read[_T]):
             self._task.cancel()
 
     async def _run(self, chunks: AsyncIterator[_T]) -> None:
+        assert self._task is not None
+        # A callback takes another turn of the event loop, which nobody is to wait for.
+        self._task.remove_done_callback(self._end)
         try:
-            await super()._run(chunks)
+            self._found.append(await chunks.__anext__())
+        except BaseException as error:
+            if not self._note(error):
+                raise
         finally:
-            # Who waits need not wait for the task to be put away, too.
-            self._end()
+            self._end(self._task)
 
-    def _forget(self, task: asyncio.Task[None]) -> None:
+    def _end(self, task: asyncio.Task[None]) -> None:
         _tasks.discard(task)
         # What cancelled it holds its frame, which holds this, and the source.
         self._task = None
-        self._end()  # one that was cancelled before it began has not
-
-    def _end(self) -> None:
         self.is_done = True
         _wake(self._waiters)
 
@@ -167,6 +167,9 @@ class _SystemTask(_Read[_T]):
     async def _run(self, chunks: AsyncIterator[_T]) -> None:
         try:
             with self._scope:
-                await super()._run(chunks)
+                self._found.append(await chunks.__anext__())
+        except BaseException as error:
+            if not self._note(error):
+                raise
         finally:
             self._done.set()
