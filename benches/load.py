@@ -125,8 +125,6 @@ class Measured:
             "cpu_us": median(cpu.values()),
             "added_us": between([cpu[turn] - base[turn] for turn in cpu]),
             "events_per_second": rate,
-            # Of a stream of a thousand events.
-            "streams_per_second": rate / 1000,
         }
         if pace == PACED:
             for share in (50, 99):

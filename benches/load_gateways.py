@@ -24,7 +24,7 @@ import uvicorn
 import uvloop
 
 from benches.load_streams import HOUSE_MODEL, Keeps
-from deltawire import ChatRelay
+from deltawire import ChatRelay, ChatRelayStream
 
 Asked = dict[str, Any]
 Answer = AsyncIterator[bytes]
@@ -64,6 +64,27 @@ def relay(rules: dict[str, Any]) -> Callable[[Upstream, Asked], Answer]:
     return relayed
 
 
+async def relay_stream(upstream: Upstream, asked: Asked) -> Answer:
+    async with upstream.ask(asked) as response:
+        yield b""
+        stream = ChatRelayStream(
+            response,
+            set={"model": HOUSE_MODEL},
+            usage="drop",
+            append_error=True,
+            keep_alive=15.0,
+            on_disconnect="drain",
+            first_event_timeout=60.0,
+            idle_timeout=60.0,
+            total_timeout=600.0,
+        )
+        async with stream:
+            async for data in stream:
+                yield data
+        assert stream.usage is not None
+        upstream.tokens += stream.usage.completion_tokens or 0
+
+
 async def httpx_sse_orjson(upstream: Upstream, asked: Asked) -> Answer:
     async with upstream.ask(asked) as response:
         yield b""
@@ -99,6 +120,7 @@ class Way(NamedTuple):
 PROXY = "raw byte proxy"
 RELAY = "deltawire relay"
 RULES = "deltawire relay, model set, usage dropped"
+STREAM = "deltawire relay stream, as the example gateway sets it"
 SSE = "httpx-sse and orjson, re-serialised"
 OPENAI = "openai SDK, re-serialised"
 
@@ -106,6 +128,7 @@ WAYS = {
     PROXY: Way(proxy, Keeps.BYTES, bills=False),
     RELAY: Way(relay({}), Keeps.BYTES),
     RULES: Way(relay({"set": {"model": HOUSE_MODEL}, "usage": "drop"}), Keeps.RULES),
+    STREAM: Way(relay_stream, Keeps.RULES),
     SSE: Way(httpx_sse_orjson, Keeps.VALUES),
     OPENAI: Way(openai_sdk, Keeps.VALUES),
 }
