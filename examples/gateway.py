@@ -36,7 +36,15 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 from starlette.types import Message, Receive, Scope, Send
 
-from deltawire import ChatRelayStream, DeltawireError, IncompleteStream, InvalidJSON, UpstreamError
+from deltawire import (
+    ChatRelayStream,
+    DeltawireError,
+    IncompleteStream,
+    InvalidJSON,
+    NotEventStream,
+    StreamEnd,
+    UpstreamError,
+)
 from deltawire.encoding import error_body
 from deltawire.metrics import StreamMetrics
 from deltawire.verdict import ProviderError
@@ -321,6 +329,8 @@ def failure_of(stream: ChatRelayStream) -> Exception | None:
     """Tell what is wrong with what has come of a stream."""
     if stream.error is not None:
         return UpstreamError(stream.error)
+    if stream.end is StreamEnd.NOT_SSE:
+        return NotEventStream()
     if stream.end is not None and not stream.end.is_complete and stream.failure is None:
         return IncompleteStream(stream.end)
     return stream.failure or stream.exceeded or (InvalidJSON() if stream.malformed else None)

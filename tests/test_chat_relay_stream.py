@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import httpx
 import pytest
-from chat_streams import DONE, STOP, chunk, pieces, text
+from chat_streams import DONE, STOP, chunk, event, pieces, text
 from fakes import BLOCK, Receiver, agenerate, generate
 from relays import BILLED, KEEP_ALIVE, USAGE_CHUNK, assert_told, collect, refuse
 from virtual_time import VIRTUAL
@@ -395,6 +395,20 @@ async def test_what_edit_raises_does_not_cost_the_bill() -> None:
     ):
         next(plain)
     assert plain.end is StreamEnd.DONE
+
+
+ERROR = event({"error": {"message": "overloaded"}})
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("sent", [[text("a"), ERROR, BLOCK], [ERROR, BLOCK]])
+async def test_behind_an_error_nothing_is_waited_for(sent: list[Any]) -> None:
+    source = Receiver(*sent)
+    with anyio.fail_after(5.0):
+        async with ChatRelayStream(source, on_disconnect="drain", drain_seconds=60.0) as stream:
+            await anext(stream)
+    assert stream.error is not None
+    assert (source.closed, source.receives) == (1, len(sent) - 1)
 
 
 @pytest.mark.anyio

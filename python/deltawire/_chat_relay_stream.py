@@ -215,7 +215,11 @@ class ChatRelayStream(Observed, BaseStream[bytes]):
 
     def _reads_on(self, side: _Side) -> bool:
         # Where somebody is reading, there is a task that waits, or a deadline that closes the stream.
-        return self._drains and self._side is side and self._can_read_on()
+        return self._drains and self._side is side and self._can_read_on() and not self._is_billed()
+
+    def _is_billed(self) -> bool:
+        # Behind an error nothing comes, but some providers keep the connection open.
+        return self.done or self.error is not None
 
     def _drain_bill(self) -> None:
         deadline, size = time.monotonic() + self._drain_seconds, 0
@@ -229,7 +233,7 @@ class ChatRelayStream(Observed, BaseStream[bytes]):
                     break
                 size += len(chunk)
                 self._observe(chunk)
-                if self.done:
+                if self._is_billed():
                     break
 
     async def _adrain_bill(self) -> None:
@@ -237,7 +241,7 @@ class ChatRelayStream(Observed, BaseStream[bytes]):
         opened = self._open(_ASYNC)
         with suppress(Exception), CancelScope(shield=True), move_on_after(self._drain_seconds):
             try:
-                while size < self._drain_bytes and not self.done:
+                while size < self._drain_bytes and not self._is_billed():
                     chunk = await opened.chunks.__anext__()
                     size += len(chunk)
                     self._observe(chunk)
