@@ -5,7 +5,7 @@ choice in it, which is not timed. deltawire is timed up to four points, because 
 is a choice:
 
 - fed: all chunks fed and closed, nothing asked. What an observer pays for a stream that it only counts.
-- completion: `completion` taken, which is a copy of what came; nothing read.
+- completion: `completion` taken, which shares what came until more comes; nothing read.
 - read: content, tool calls and finish reason read from it.
 - to_dict: the whole message as a dict.
 

@@ -44,7 +44,7 @@ _TOLD: tuple[tuple[type[BaseException], str, str], ...] = (
     (InvalidJSON, "invalid_json", "The provider sent an event that is not valid JSON."),
     (TimeoutError, "timeout", "The provider took too long."),
     (DeltawireError, "upstream_error", "The provider's stream could not be read."),
-    (BaseException, "internal_error", "The server had an error while it sent the stream."),
+    (BaseException, "internal_error", "The server had an error."),
 )
 
 # What the native classes of a chat have in common: the JSON text that they were made from.
