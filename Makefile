@@ -43,11 +43,12 @@ test: lint ## lint, then run all tests, Rust and Python
 lint: build ## ruff, mypy, stubtest, rustfmt, clippy
 	$(BIN)/ruff check && $(BIN)/ruff format --check
 	$(BIN)/mypy && $(BIN)/stubtest deltawire._native
-	cargo fmt --check && cargo clippy --locked --all-targets --quiet -- -D warnings
+	cargo fmt --check && cargo fmt --check --manifest-path rust/fuzz/Cargo.toml
+	cargo clippy --locked --all-targets --quiet -- -D warnings
 
 .PHONY: fmt
 fmt: .venv/ready ## format Python and Rust
-	$(BIN)/ruff check --fix-only && $(BIN)/ruff format && cargo fmt
+	$(BIN)/ruff check --fix-only && $(BIN)/ruff format && cargo fmt && cargo fmt --manifest-path rust/fuzz/Cargo.toml
 
 # litellm asks for narrow versions of what it needs: it is measured where it fits, and left out where it does not.
 .venv/bench-ready: pyproject.toml | .venv/built

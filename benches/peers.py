@@ -1,8 +1,8 @@
 """What users parse event streams with today, and the floor: from chunks to the last event read.
 
 Each reader reads `event` and `data` of every event and gives back those of the last one, ("", "") if there
-was none; run over each beginning of a stream, that shows every event (`measure.assert_events`). Each is the
-leanest way its library has, and none is asked for what it cannot do:
+was none; run over each beginning of a stream, that shows every event (`chats.assert_right_throughout`). Each
+is the leanest way its library has, and none is asked for what it cannot do:
 
 - launchdarkly-eventsource: its reader classes alone, without its HTTP client. It also yields comments, which
   a caller has to sort out; so it is not timed where there are any.

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from benches import works
 from benches.bodies import SIZES
+from benches.counts import compiler
 from benches.http_peers import READERS as HTTP
 from benches.names import ALL
 
@@ -106,6 +107,7 @@ class Results:
             ("CPU", f"{model}, {cpu.get('count', '?')} cores, {info['machine']}"),
             ("System", info["system"]),
             ("Python", f"{python} ({info['python_compiler']})"),
+            ("Rust", compiler()),
             ("deltawire", version("deltawire")),
             ("Beside", ", ".join(f"{lib} {_version(lib)}" for lib in LIBRARIES)),
             ("Date", self.suite["datetime"][:10]),

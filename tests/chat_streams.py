@@ -66,10 +66,6 @@ def text_of(chunk: Any) -> Any:
 STOP = chunk({}, "stop")
 
 
-def pieces(body: bytes, size: int = 1) -> list[bytes]:
-    return [body[i : i + size] for i in range(0, len(body), size)]
-
-
 # What came of them.
 
 

@@ -14,6 +14,11 @@ def cut(body: bytes, *places: int) -> list[bytes]:
     return [body[a:b] for a, b in itertools.pairwise((0, *sorted(places), len(body)))]
 
 
+def pieces(body: bytes, size: int = 1) -> list[bytes]:
+    """Cut a body into pieces of a size."""
+    return [body[i : i + size] for i in range(0, len(body), size)]
+
+
 class SourceError(Exception):
     """What a source raises that fails."""
 

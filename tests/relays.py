@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from chat_streams import DONE, STOP, event, pieces, text
+from chat_streams import DONE, STOP, event, text
+from outcomes import pieces
 
 from deltawire import ChatAccumulator, ChatRelay, ChatRelayStream, StreamEnd
 

@@ -253,9 +253,9 @@ def test_the_report_tells_every_figure_of_a_run_and_nothing_of_the_machine_but_i
         "**deltawire** | 100 |",
         "| K | fresh | 5 | 2,000 | 1,024 | **over** |",
         "| W | 1.50 |",
-        "| 1,000, flat out | GATE | 30.0 | 1.25 (-0.50 - 2.00) | 20,000 |",
+        "| 1,000, flat out | GATE | 30.0 | 1.25 (-0.50 - 2.00) | 20,000, 20.0 |",
         "| 1,000, flat out | GATE | at least 75 | reached |",
-        "| 2.50 |",
+        "| **2.50** |",
     ):
         assert told in page
     assert "SECRET" not in page

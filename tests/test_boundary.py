@@ -17,6 +17,7 @@ from typing import Any
 
 import orjson
 import pytest
+from outcomes import pieces
 
 from deltawire import EventParser, InvalidJSON, JSONParser, LimitExceeded
 
@@ -263,10 +264,6 @@ def test_a_fresh_parser_is_small() -> None:
 # the best of three: a busy machine does not make it fail.
 
 Shape = Callable[[int], Iterable[bytes]]
-
-
-def pieces(body: bytes, size: int) -> list[bytes]:
-    return [body[i : i + size] for i in range(0, len(body), size)]
 
 
 def data_lines(size: int, line: int = 512) -> bytes:

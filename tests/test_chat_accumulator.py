@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import reference_chat
 from chat_streams import DONE, STOP, VECTORS, accumulate, bodies, calls, chunk, event, fragment, outcome
-from chat_streams import pieces as cut
 from chat_streams import text as words
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
+from outcomes import pieces as cut
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -180,11 +180,11 @@ def test_nothing_has_come_before_anything_came() -> None:
     assert accumulator.finished_tool_calls() == accumulator.finished_tool_calls(final_only=False) == []
 
 
-def test_the_completion_is_a_copy_that_does_not_change_any_more() -> None:
+def test_a_completion_that_was_taken_does_not_change_any_more() -> None:
     accumulator = ChatAccumulator()
     read = []
-    for piece in [*words("a", "b"), STOP]:
-        accumulator.feed(bytes([piece]) if isinstance(piece, int) else piece)
+    for piece in cut(words("a", "b") + STOP):
+        accumulator.feed(piece)
     for piece in (words("c"), words("d")):
         accumulator.feed(piece)
         read.append(accumulator.completion)

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from chat_streams import DONE, STOP, accumulate, calls, chunk, dumps, event, fragment, outcome, text
-from chat_streams import pieces as cut
+from outcomes import pieces as cut
 
 from deltawire import ChatAccumulator, ChatParser, InvalidJSON, ProviderError, StreamEnd
 

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 import orjson
 import pytest
 from chat_streams import DONE, accumulate, calls, chunk, event, fragment
-from chat_streams import pieces as cut
 from chat_streams import text as words
+from outcomes import pieces as cut
 
 from deltawire import ChatAccumulator, LimitExceeded, StreamEnd
 

@@ -18,9 +18,9 @@ import orjson
 import pytest
 import reference
 from chat_streams import DONE, STOP, VECTORS, bodies, chunk, event, text
-from chat_streams import pieces as cut
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
+from outcomes import pieces as cut
 
 from deltawire import ChatCompletionChunk, ChatParser, InvalidJSON, LimitExceeded
 from deltawire.cassettes import load

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import httpx
 import pytest
-from chat_streams import DONE, STOP, chunk, event, pieces, text
+from chat_streams import DONE, STOP, chunk, event, text
 from fakes import BLOCK, Receiver, agenerate, generate
+from outcomes import pieces
 from relays import BILLED, KEEP_ALIVE, USAGE_CHUNK, assert_told, collect, refuse
 from virtual_time import VIRTUAL
 

@@ -11,7 +11,8 @@ import os
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from chat_streams import DONE, STOP, VECTORS, calls, chunk, event, fragment, pieces, text
+from chat_streams import DONE, STOP, VECTORS, calls, chunk, event, fragment, text
+from outcomes import pieces
 
 from deltawire import ChatAccumulator, ChatParser, NotEventStream, StreamEnd, UpstreamError
 

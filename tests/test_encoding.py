@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any
 import openai
 import pytest
 import reference
-from chat_streams import DONE, chunk, pieces
+from chat_streams import DONE, chunk
 from hypothesis import example, given
 from hypothesis import strategies as st
 from openai._streaming import SSEDecoder
+from outcomes import pieces
 from servers import Exchange, serve
 
 from deltawire import (

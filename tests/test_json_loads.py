@@ -6,6 +6,7 @@ from typing import Any
 
 import orjson
 import pytest
+from outcomes import pieces
 
 from deltawire import InvalidJSON, JSONParser
 
@@ -13,10 +14,6 @@ from deltawire import InvalidJSON, JSONParser
 def decode(chunks: Iterable[bytes | bytearray | memoryview], **options: Any) -> list[Any]:
     parser: JSONParser[Any] = JSONParser(**options)
     return [value for chunk in chunks for value in parser.feed(chunk)] + parser.close()
-
-
-def pieces(body: bytes, size: int = 1) -> list[bytes]:
-    return [body[i : i + size] for i in range(0, len(body), size)]
 
 
 def data(*values: str) -> bytes:

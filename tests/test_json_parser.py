@@ -18,6 +18,7 @@ import reference
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from outcomes import pieces
 from reference import Refused
 
 from deltawire import InvalidJSON, JSONParser, LimitExceeded
@@ -50,10 +51,6 @@ def run(chunks: Iterable[bytes], **options: Any) -> Outcome:
     collect(parser.close, parser.close)
     counters = (parser.bytes, parser.events, parser.comments, parser.malformed)
     return Outcome(values, parser.done, counters)
-
-
-def pieces(body: bytes, size: int = 1) -> list[bytes]:
-    return [body[i : i + size] for i in range(0, len(body), size)]
 
 
 def data(*values: str) -> bytes:

@@ -6,13 +6,14 @@ from typing import Any
 
 import orjson
 import reference
-from chat_streams import accumulate, bodies, event, functions, pieces, some
+from chat_streams import accumulate, bodies, event, functions, some
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from openai._models import construct_type
 from openai._streaming import SSEDecoder
 from openai.lib.streaming.chat import ChatCompletionStreamState
 from openai.types.chat import ChatCompletionChunk
+from outcomes import pieces
 from reference_relay import DROPPED, apply, decoded
 
 from deltawire import ChatAccumulator, ChatCompletion, ChatRelay
