@@ -1,22 +1,28 @@
 //! Tool calls: which call a fragment belongs to, and what a call is in the end.
 //!
 //! The canonical fragment has an `index`; `id`, `type` and `name` come with the first one only. Providers
-//! leave out, repeat, blank or change each of these, so none of them alone names a call. The rules, first
-//! that fits, with "starts a value" for arguments that begin with a bracket, and "whole" for arguments whose
-//! brackets are closed:
+//! leave out, repeat, blank or change each of these, so none of them alone names a call. What says nothing counts
+//! as missing: a blank id or name, the id "null", an index that is no whole number from 0 on (digits as text are one),
+//! arguments that are null. A call is "whole" if the brackets of its arguments are closed, which those of free text
+//! never are. A fragment "starts a value" if it has a name, and arguments that begin with a bracket or are no text.
+//! Which of the first four rules is the one, id and index of the fragment tell:
 //!
-//! 1. An id that is known: of the call at this index, if that came under it, else of the call that came under
-//!    it first. At this index, or without one on either side: that call, unless the fragment also names a
-//!    function, starts a value, and the call's arguments are whole: then a new call. At another index: with a
-//!    name a new call, else that call.
-//! 2. An id that is new: where the index is taken and the fragment has no name, the call there, under another
-//!    id from now on; also where the call there has no id yet and no other name. Else a new call.
-//! 3. No id but an index: the newest call there, unless the fragment has a name, the call has one too, its
-//!    arguments are whole and the fragment starts a value: then a new call.
-//! 4. Neither: with a name a new call, unless the newest has that name and unfinished arguments; else the
-//!    newest.
-//! 5. Of names the first that is not blank counts. It grows only by fragments that have nothing but a name,
-//!    before any arguments. Arguments that repeat whole ones, without a name, are dropped.
+//! 1. An id that is known. It means the call at this index, if that came under this id, else the one that came under
+//!    it first. If this call and the fragment each have an index, and not the same: a new call if the fragment has a
+//!    name, else the call meant. If not: a new call if the call meant is whole and the fragment starts a value, else
+//!    the call meant.
+//! 2. An id that is new. No index, or no call there: a new call. Without a name: the call there; if it has an id
+//!    already, that one counts, and the new one leads to it too. With a name: the call there if it has no id yet, and
+//!    either no name, or this name and is not whole; else a new call.
+//! 3. No id, but an index. The newest call there, if there is any, else a new one. But a new one if both have a name,
+//!    and either the call is whole and the fragment starts a value, or the names differ, the fragment has arguments, be
+//!    they empty, and the call has none: that is the header of another call, behind one without parameters.
+//! 4. Neither. The newest call, if there is any, else a new one. But a new one if both have a name, and it is another
+//!    one or the call is whole.
+//! 5. Of names the first counts. It grows only by fragments with another name and neither id nor arguments, before
+//!    the call has any arguments. Of arguments all count, one behind the other. But an empty object that was not sent
+//!    as text gives way to what follows, if that begins with a bracket or is no text; and arguments that repeat whole
+//!    ones, without a name, are dropped.
 //! 6. No call is closed before the end: arguments that happen to be whole are no reason to run them.
 //!
 //! Indices and ids are keys, never positions: a fragment costs the same at index 0 and at four billion.
