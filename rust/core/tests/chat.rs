@@ -71,7 +71,7 @@ impl Call {
 }
 
 fn read<'c>(chunks: impl IntoIterator<Item = &'c [u8]>, merge_choices: bool) -> Outcome {
-    let mut reader = ChatReader::new(MAX_EVENT_SIZE, Some("[DONE]"), LIMITS, merge_choices);
+    let mut reader = ChatReader::new(MAX_EVENT_SIZE, LIMITS, merge_choices);
     for chunk in chunks {
         reader.feed(chunk).unwrap();
     }
@@ -190,7 +190,7 @@ fn a_limit_is_told_by_name_and_again_until_reset() {
             {"index": 0, "delta": {"content": "abc", "tool_calls": [{"id": "a"}, {"id": "b"}]}},
             {"index": 1, "delta": {"content": "d"}},
         ]});
-        let mut reader = ChatReader::new(MAX_EVENT_SIZE, Some("[DONE]"), limits, false);
+        let mut reader = ChatReader::new(MAX_EVENT_SIZE, limits, false);
         reader.feed(&text("")).unwrap();
         let first = reader.feed(format!("data: {over}\n\n").as_bytes()).unwrap_err();
         assert_eq!((first.limit, first.event_number, first.offset), (limit, 2, text("").len() as u64));
@@ -207,7 +207,7 @@ fn a_limit_is_told_by_name_and_again_until_reset() {
 
 #[test]
 fn a_chunk_that_came_by_another_way_is_added_if_it_is_json() {
-    let mut reader = ChatReader::new(MAX_EVENT_SIZE, Some("[DONE]"), LIMITS, false);
+    let mut reader = ChatReader::new(MAX_EVENT_SIZE, LIMITS, false);
     assert_eq!(reader.add(r#"{"choices":[{"delta":{"content":"a"},"finish_reason":"stop"}]}"#), Ok(true));
     assert_eq!(reader.add("{"), Ok(false));
     reader.close().unwrap();

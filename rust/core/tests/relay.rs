@@ -81,7 +81,7 @@ fn blocks() -> impl Strategy<Value = Vec<Vec<u8>>> {
 }
 
 fn relay(rules: &Rules, limit: usize) -> Relay {
-    Relay::new(rules.clone(), limit, "[DONE]", LIMITS, false)
+    Relay::new(rules.clone(), limit, LIMITS, false)
 }
 
 fn send<'b>(rules: &Rules, limit: usize, chunks: impl IntoIterator<Item = &'b [u8]>) -> Vec<u8> {
@@ -175,7 +175,7 @@ fn events_like_the_last_one_are_compared_and_not_read() {
 fn sent_in_any_cut(limit: usize, limits: Limits, body: &str) -> String {
     let rules = Rules { repair: true, ..Rules::default() };
     let send = |chunks: &mut dyn Iterator<Item = &[u8]>| {
-        let mut relay = Relay::new(rules.clone(), limit, "[DONE]", limits, false);
+        let mut relay = Relay::new(rules.clone(), limit, limits, false);
         let mut sent = Vec::new();
         for chunk in chunks {
             sent.extend_from_slice(relay.feed(chunk, &mut |_| Edit::Keep).unwrap_or(chunk));

@@ -203,7 +203,7 @@ fn chunks() -> impl Strategy<Value = Vec<String>> {
 
 fn reader(n: bool, max_message_size: usize) -> ChatReader {
     let limits = Limits { max_message_size, max_tool_calls: 100, max_choices: 100 };
-    ChatReader::new(1 << 20, Some("[DONE]"), limits, n)
+    ChatReader::new(1 << 20, limits, n)
 }
 
 fn message(reader: &ChatReader) -> String {

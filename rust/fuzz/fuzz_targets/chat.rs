@@ -96,7 +96,7 @@ fn body_of(message: &Accumulator) -> String {
 }
 
 fn read<'a>(chunks: impl Iterator<Item = &'a [u8]>, limits: Limits, merge_choices: bool) -> Outcome {
-    let mut reader = ChatReader::new(1 << 20, Some("[DONE]"), limits, merge_choices);
+    let mut reader = ChatReader::new(1 << 20, limits, merge_choices);
     let mut exceeded = None;
     for chunk in chunks {
         exceeded = reader.feed(chunk).err();
@@ -122,7 +122,7 @@ fn read<'a>(chunks: impl Iterator<Item = &'a [u8]>, limits: Limits, merge_choice
 /// The message as it is when each chunk is read and added by itself.
 fn plainly(body: &[u8], limits: Limits, merge_choices: bool) -> Option<String> {
     let mut message = Accumulator::new(limits, merge_choices);
-    let mut chunks = ChunkParser::new(1 << 20, Some("[DONE]"));
+    let mut chunks = ChunkParser::new(1 << 20);
     let mut document = Document::default();
     let mut rest = body;
     chunks.begin(body);

@@ -66,7 +66,7 @@ struct Input<'a> {
 
 fn relay(rules: &Rules, limit: usize, merge: bool) -> Relay {
     let limits = Limits { max_message_size: 10_000, max_tool_calls: 40, max_choices: 4 };
-    Relay::new(rules.clone(), limit, "[DONE]", limits, merge)
+    Relay::new(rules.clone(), limit, limits, merge)
 }
 
 fn send<'a>(relay: &mut Relay, chunks: impl Iterator<Item = &'a [u8]>, limit: usize) -> Vec<u8> {

@@ -55,7 +55,7 @@ impl ChatAccumulator {
         }
         let limits = Limits { max_message_size, max_tool_calls, max_choices };
         Ok(Self {
-            core: ChatReader::new(max_event_size, Some("[DONE]"), limits, n == Some(1)),
+            core: ChatReader::new(max_event_size, limits, n == Some(1)),
             closed: false,
             reading: Reading::new(errors)?,
             id_factory: id_factory.map(Bound::unbind),

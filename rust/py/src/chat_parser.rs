@@ -40,11 +40,7 @@ impl ChatParser {
         text_signature = "(*, errors='strict', max_event_size=33554432)"
     )]
     fn new(errors: &str, #[pyo3(from_py_with = borrow::size)] max_event_size: usize) -> PyResult<Self> {
-        Ok(Self {
-            core: ChunkParser::new(max_event_size, Some("[DONE]")),
-            closed: false,
-            reading: Reading::new(errors)?,
-        })
+        Ok(Self { core: ChunkParser::new(max_event_size), closed: false, reading: Reading::new(errors)? })
     }
 
     #[pyo3(signature = (data, /))]

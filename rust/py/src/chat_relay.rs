@@ -75,7 +75,7 @@ impl ChatRelay {
         }
         let limits = Limits { max_message_size, max_tool_calls, max_choices };
         Ok(Self {
-            core: Relay::new(rules, max_event_size, "[DONE]", limits, n == Some(1)),
+            core: Relay::new(rules, max_event_size, limits, n == Some(1)),
             closed: false,
             edit: edit.map(Bound::unbind),
             owed: Vec::new(),

@@ -14,7 +14,6 @@ use deltawire_core::stream::{ChatReader, ChunkParser, Step};
 /// As from Python.
 const MAX_EVENT_SIZE: usize = 32 << 20;
 const LIMITS: Limits = Limits { max_message_size: 64 << 20, max_tool_calls: 1024, max_choices: 128 };
-const SENTINEL: Option<&str> = Some("[DONE]");
 
 /// How many items a work found, and how many bytes of payload in them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,7 +42,7 @@ pub fn events(chunks: &[&[u8]]) -> Result<Found, LimitExceeded> {
 /// Chunks that are valid JSON, with their text.
 pub fn chunks(chunks: &[&[u8]]) -> Result<Found, LimitExceeded> {
     let mut found = Found { items: 0, bytes: 0 };
-    let mut parser = ChunkParser::new(MAX_EVENT_SIZE, SENTINEL);
+    let mut parser = ChunkParser::new(MAX_EVENT_SIZE);
     for &chunk in chunks {
         let mut rest = chunk;
         parser.begin(chunk);
@@ -67,7 +66,7 @@ pub fn chunks(chunks: &[&[u8]]) -> Result<Found, LimitExceeded> {
 
 /// The message of a chat; its bytes are those of the content, the reasoning and the arguments.
 pub fn chat(chunks: &[&[u8]]) -> Result<Found, LimitExceeded> {
-    let mut reader = ChatReader::new(MAX_EVENT_SIZE, SENTINEL, LIMITS, false);
+    let mut reader = ChatReader::new(MAX_EVENT_SIZE, LIMITS, false);
     for &chunk in chunks {
         reader.feed(chunk)?;
     }
@@ -79,7 +78,7 @@ pub fn chat(chunks: &[&[u8]]) -> Result<Found, LimitExceeded> {
 pub fn relay(chunks: &[&[u8]]) -> Result<Found, LimitExceeded> {
     let set = vec![("model".into(), "\"house/model-1\"".into())];
     let rules = Rules { set, drop_usage: true, ..Rules::default() };
-    let mut relay = Relay::new(rules, MAX_EVENT_SIZE, "[DONE]", LIMITS, false);
+    let mut relay = Relay::new(rules, MAX_EVENT_SIZE, LIMITS, false);
     for &chunk in chunks {
         black_box(relay.feed(chunk, &mut |_| Edit::Keep));
     }

@@ -12,7 +12,7 @@ use std::ops::Range;
 use super::alike::Fit;
 use super::blocks::{Block, Blocks, Kind};
 use super::decisions::Decision;
-use super::events::{Events, Outcome, Show};
+use super::events::{Events, Outcome, Show, is_whole};
 use super::lines::data_start;
 use super::rules::Rules;
 use super::{Observer, ending};
@@ -48,9 +48,9 @@ struct Chunk<'c> {
 }
 
 impl Editor {
-    pub fn new(rules: Rules, sentinel: &str, limit: usize, merge: bool) -> Self {
+    pub fn new(rules: Rules, limit: usize, merge: bool) -> Self {
         Self {
-            events: Events::new(rules, sentinel, merge),
+            events: Events::new(rules, merge),
             limit,
             blocks: Blocks::new(limit),
             out: Vec::new(),
@@ -126,7 +126,7 @@ impl Editor {
             };
             if let Some(event) = event {
                 self.out.extend_from_slice(event.as_bytes());
-                self.out.extend_from_slice(ending::DONE.as_bytes());
+                self.out.extend_from_slice(ending::done().as_bytes());
             }
         }
         &self.out
@@ -318,7 +318,7 @@ impl Editor {
 
     /// Takes a block that lacks its end.
     fn take_unended(&mut self, kind: Kind, bytes: &[u8], observer: &mut Observer, show: &mut Show<'_>) {
-        let whole = kind == Kind::Event && self.events.is_whole(bytes);
+        let whole = kind == Kind::Event && is_whole(bytes);
         let mut ended = bytes.to_vec();
         if self.events.rules.append_error || self.events.are_shown() {
             ended.extend_from_slice(if ended.ends_with(b"\n") { b"\n" } else { b"\n\n" });

@@ -5,10 +5,12 @@
 //! own error is handed on, nothing else of what came. The texts and codes are those of `encode_error` in Python.
 
 use crate::chat::{ProviderError, write_text};
-use crate::stream::StreamEnd;
+use crate::stream::{SENTINEL, StreamEnd};
 
 /// The sentinel as an event.
-pub(super) const DONE: &str = "data: [DONE]\n\n";
+pub(super) fn done() -> String {
+    format!("data: {SENTINEL}\n\n")
+}
 
 /// The event that reports an error of the provider.
 pub(super) fn of_provider(error: &ProviderError) -> String {

@@ -50,7 +50,6 @@ struct Held {
 #[derive(Debug)]
 pub(super) struct Events {
     pub rules: Rules,
-    sentinel: Box<str>,
     pub templates: Templates,
     pub decisions: Decisions,
     document: Document,
@@ -69,11 +68,10 @@ pub(super) struct Events {
 }
 
 impl Events {
-    pub fn new(rules: Rules, sentinel: &str, merge: bool) -> Self {
+    pub fn new(rules: Rules, merge: bool) -> Self {
         Self {
             shown: rules.edit.then(|| EventParser::new(usize::MAX / 2, b"")),
             rules,
-            sentinel: sentinel.into(),
             templates: Templates::default(),
             decisions: Decisions::default(),
             document: Document::default(),
@@ -122,14 +120,6 @@ impl Events {
                 Some(Outcome::New(out))
             }
         }
-    }
-
-    /// Whether the data of an event that lacks its end is whole: an object or the sentinel.
-    pub fn is_whole(&self, block: &[u8]) -> bool {
-        let Some(data) = Data::of(block) else { return false };
-        let text = data.text();
-        let object = text.trim_start().starts_with('{') && Document::default().read(text).is_ok();
-        object || is_sentinel(text, &self.sentinel)
     }
 
     /// Applies the rules to an event, and shows what is left of it.
@@ -187,7 +177,7 @@ impl Events {
             self.apply_to(block, &data, document.root(text), observer, show)
         } else {
             self.release(&[], observer, show);
-            if is_sentinel(text, &self.sentinel) && !self.done {
+            if is_sentinel(text) && !self.done {
                 self.done = true;
                 self.settle(observer, show);
                 if let Some(error) = observer.error().filter(|_| self.rules.append_error && !self.told) {
@@ -401,6 +391,14 @@ impl Events {
         }
         splices
     }
+}
+
+/// Whether the data of an event that lacks its end is whole: an object or the sentinel.
+pub(super) fn is_whole(block: &[u8]) -> bool {
+    let Some(data) = Data::of(block) else { return false };
+    let text = data.text();
+    let object = text.trim_start().starts_with('{') && Document::default().read(text).is_ok();
+    object || is_sentinel(text)
 }
 
 fn written(block: &[u8], splices: &[Splice]) -> Outcome {

@@ -118,31 +118,23 @@ pub struct Relay {
 #[derive(Clone, Debug)]
 struct Make {
     rules: Rules,
-    sentinel: Box<str>,
     max_event_size: usize,
     merge_choices: bool,
 }
 
 impl Make {
     fn editor(&self) -> Box<Editor> {
-        let Self { rules, sentinel, max_event_size, merge_choices } = self;
-        Box::new(Editor::new(rules.clone(), sentinel, *max_event_size, *merge_choices))
+        let Self { rules, max_event_size, merge_choices } = self;
+        Box::new(Editor::new(rules.clone(), *max_event_size, *merge_choices))
     }
 }
 
 impl Relay {
     /// A relay of a new stream. All but the rules is for the observation, as for [`ChatReader::new`].
     #[must_use]
-    pub fn new(
-        rules: Rules,
-        max_event_size: usize,
-        sentinel: &str,
-        limits: Limits,
-        merge_choices: bool,
-    ) -> Self {
-        let reader = ChatReader::new(max_event_size, Some(sentinel), limits, merge_choices);
-        let make = (!rules.is_empty())
-            .then(|| Box::new(Make { rules, sentinel: sentinel.into(), max_event_size, merge_choices }));
+    pub fn new(rules: Rules, max_event_size: usize, limits: Limits, merge_choices: bool) -> Self {
+        let reader = ChatReader::new(max_event_size, limits, merge_choices);
+        let make = (!rules.is_empty()).then(|| Box::new(Make { rules, max_event_size, merge_choices }));
         let editor = make.as_deref().map(Make::editor);
         Self { observer: Observer { reader, exceeded: None }, editor, make, bytes: 0 }
     }

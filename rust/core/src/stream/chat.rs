@@ -44,9 +44,9 @@ pub struct ChatReader {
 impl ChatReader {
     /// A reader of a new stream. `merge_choices` as for [`Accumulator::new`].
     #[must_use]
-    pub fn new(max_event_size: usize, sentinel: Option<&str>, limits: Limits, merge_choices: bool) -> Self {
+    pub fn new(max_event_size: usize, limits: Limits, merge_choices: bool) -> Self {
         Self {
-            chunks: ChunkParser::new(max_event_size, sentinel),
+            chunks: ChunkParser::new(max_event_size),
             accumulator: Message::Own(Accumulator::new(limits, merge_choices)),
             added: 0,
             end: None,
@@ -301,7 +301,7 @@ impl ChatReader {
         finished
     }
 
-    /// Begins anew, with the same limits and sentinel.
+    /// Begins anew, with the same limits.
     pub fn reset(&mut self) {
         self.chunks.reset();
         self.accumulator = Message::Own(self.accumulator.renewed());

@@ -7,12 +7,10 @@
 //! be one is kept until a field or comment proves otherwise. And some servers report an error in a field of
 //! that name, which is taken for an event of type "error".
 
-use std::sync::Arc;
-
 use crate::LimitExceeded;
 use crate::json::{Alike, Document, Fit, Read, Reader, Shared, Stretch, Value};
 use crate::sse::{DataEvent, Event, EventParser};
-use crate::stream::data::{Data, DataParser, Sort, sort};
+use crate::stream::data::{Data, DataParser, SENTINEL, Sort, sort};
 
 /// An error document longer than this is not waited for.
 const MAX_BODY: usize = 64 * 1024;
@@ -84,8 +82,6 @@ struct Lines {
 #[derive(Debug)]
 pub struct ChunkParser {
     data: DataParser,
-    /// As `data` has it, which is held by the event while this is looked at.
-    sentinel: Option<Arc<str>>,
     /// None until the first payload.
     reader: Option<Box<Reader>>,
     /// For what does not come as an event of its own. Few streams have any such thing, so what is for it is kept
@@ -103,13 +99,12 @@ pub struct ChunkParser {
 }
 
 impl ChunkParser {
-    /// A parser of a new stream.
+    /// A parser of a new stream, which ends with [`SENTINEL`].
     #[must_use]
-    pub fn new(max_event_size: usize, sentinel: Option<&str>) -> Self {
-        let data = DataParser::of(EventParser::new(max_event_size, b"").with_error_field(), sentinel);
+    pub fn new(max_event_size: usize) -> Self {
+        let events = EventParser::new(max_event_size, b"").with_error_field();
         Self {
-            sentinel: data.sentinel(),
-            data,
+            data: DataParser::of(events, Some(SENTINEL)),
             reader: None,
             document: None,
             text: Box::default(),
@@ -307,7 +302,7 @@ impl ChunkParser {
             let chunk = Chunk { event: name, data, text, value, number, offset };
             return Ok(Some(Step::Chunk(chunk)));
         }
-        if has_whole_line(text, self.sentinel.as_deref()) {
+        if has_whole_line(text) {
             let (text, event) = (text.into(), name.into());
             self.lines = Some(Box::new(Lines { text, event, at: 0, number, offset }));
             return Ok(Some(Step::Nothing));
@@ -342,7 +337,7 @@ impl ChunkParser {
         Some(Chunk { event: "", data: text.as_bytes(), text, value, number: 0, offset: 0 })
     }
 
-    /// Begins anew, with the same limit and sentinel.
+    /// Begins anew, with the same limit.
     pub fn reset(&mut self) {
         self.data.reset();
         self.reader = None;
@@ -352,7 +347,7 @@ impl ChunkParser {
         self.payloads = 0;
     }
 
-    /// The parser below, for its counters and the sentinel.
+    /// The parser below, for its counters and whether the sentinel has come.
     #[must_use]
     pub fn data(&self) -> &DataParser {
         &self.data
@@ -413,11 +408,11 @@ fn decode<'a>(bytes: &'a [u8], held: &'a mut Box<str>) -> &'a str {
 }
 
 /// Whether one of several lines is a JSON object by itself, or the sentinel.
-fn has_whole_line(text: &str, sentinel: Option<&str>) -> bool {
+fn has_whole_line(text: &str) -> bool {
     let mut lines = text.split('\n');
     let mut document = Document::default();
     text.contains('\n')
-        && lines.any(|line| match sort(line.as_bytes(), sentinel) {
+        && lines.any(|line| match sort(line.as_bytes(), Some(SENTINEL)) {
             Sort::Payload => line.trim_start().starts_with('{') && document.read(line).is_ok(),
             Sort::Nothing => false,
             Sort::Done => true,

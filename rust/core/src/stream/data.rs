@@ -1,9 +1,10 @@
 //! The data of events, up to the sentinel, and of an unterminated last event.
 
-use std::sync::Arc;
-
 use crate::LimitExceeded;
 use crate::sse::{DataEvent, Event, EventParser};
+
+/// What chat streams end with, as the data of an event of its own.
+pub const SENTINEL: &str = "[DONE]";
 
 /// What the data of a dispatched event is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,7 +22,7 @@ pub enum Data<'a> {
 pub struct DataParser {
     events: EventParser,
     /// Without white space around it; None for streams that have none.
-    sentinel: Option<Arc<str>>,
+    sentinel: Option<Box<str>>,
     /// The sentinel looks like an object, so that an object may be the sentinel.
     is_object: bool,
     done: bool,
@@ -136,11 +137,6 @@ impl DataParser {
         self.done
     }
 
-    /// The sentinel, without white space around it.
-    pub(super) fn sentinel(&self) -> Option<Arc<str>> {
-        self.sentinel.clone()
-    }
-
     /// The parser below, for its counters.
     #[must_use]
     pub fn events(&self) -> &EventParser {
@@ -171,9 +167,9 @@ pub(super) fn sort(data: &[u8], sentinel: Option<&str>) -> Sort {
     }
 }
 
-/// Whether the data of an event is the sentinel.
-pub(crate) fn is_sentinel(data: &str, sentinel: &str) -> bool {
-    matches!(sort(data.as_bytes(), Some(trim(sentinel))), Sort::Done)
+/// Whether the data of an event of a chat is the sentinel.
+pub(crate) fn is_sentinel(data: &str) -> bool {
+    matches!(sort(data.as_bytes(), Some(SENTINEL)), Sort::Done)
 }
 
 /// Takes off what Python's `str.strip` takes off: Unicode's white space and the four separator controls.

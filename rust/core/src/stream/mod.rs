@@ -15,6 +15,6 @@ mod values;
 pub use chat::{ChatReader, StreamEnd};
 pub use chunks::{Chunk, ChunkParser, Lone, Malformed, Step};
 pub(crate) use data::is_sentinel;
-pub use data::{Data, DataParser};
+pub use data::{Data, DataParser, SENTINEL};
 pub use timings::Timings;
 pub use values::ValueParser;
