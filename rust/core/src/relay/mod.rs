@@ -42,17 +42,16 @@ pub enum Edit {
     Replace(Vec<u8>),
 }
 
-/// A reader that stops at a limit.
+/// A reader that stops at a limit, and keeps which it was.
 #[derive(Debug)]
 struct Observer {
     reader: ChatReader,
-    exceeded: Option<LimitExceeded>,
 }
 
 impl Observer {
     fn feed(&mut self, chunk: &[u8]) {
-        if self.exceeded.is_none() && !chunk.is_empty() {
-            self.exceeded = self.reader.feed(chunk).err();
+        if !self.is_over() && !chunk.is_empty() {
+            let _ = self.reader.feed(chunk);
         }
     }
 
@@ -60,12 +59,11 @@ impl Observer {
     fn next_lone<'c>(&mut self, rest: &mut &'c [u8]) -> Option<Lone<'c>> {
         // Other bytes in front of the first event are to be fed, since it may be no event stream at all.
         let is_stream = self.reader.chunks().data().events().is_recognised() || rest.starts_with(b"data:");
-        if self.exceeded.is_some() || !is_stream {
+        if self.is_over() || !is_stream {
             return None;
         }
         let before = *rest;
-        self.reader.next_lone(rest).unwrap_or_else(|exceeded| {
-            self.exceeded = Some(exceeded);
+        self.reader.next_lone(rest).unwrap_or_else(|_| {
             *rest = before;
             None
         })
@@ -73,9 +71,7 @@ impl Observer {
 
     /// Takes events off `rest` and observes them, as [`ChatReader::take_alike`] does.
     fn take_alike(&mut self, rest: &mut &[u8], longest: usize, then: impl FnMut(&Alike<'_>, &[u8])) {
-        if let Err(exceeded) = self.reader.take_alike(rest, longest, then) {
-            self.exceeded = Some(exceeded);
-        }
+        let _ = self.reader.take_alike(rest, longest, then);
     }
 
     /// The same, as [`ChatReader::take_texts`] does.
@@ -84,14 +80,12 @@ impl Observer {
     }
 
     fn close(&mut self) -> Option<StreamEnd> {
-        if self.exceeded.is_none() {
-            self.exceeded = self.reader.close().err();
-        }
+        let _ = self.reader.close();
         self.reader.end()
     }
 
     fn is_over(&self) -> bool {
-        self.exceeded.is_some()
+        self.reader.exceeded().is_some()
     }
 
     fn message(&self) -> &Accumulator {
@@ -136,7 +130,7 @@ impl Relay {
         let reader = ChatReader::new(max_event_size, limits, merge_choices);
         let make = (!rules.is_empty()).then(|| Box::new(Make { rules, max_event_size, merge_choices }));
         let editor = make.as_deref().map(Make::editor);
-        Self { observer: Observer { reader, exceeded: None }, editor, make, bytes: 0 }
+        Self { observer: Observer { reader }, editor, make, bytes: 0 }
     }
 
     /// Takes the next bytes of the stream, and gives those to send on: None for the chunk as it is. With the
@@ -162,7 +156,6 @@ impl Relay {
     /// Begins anew, with the same rules and limits.
     pub fn reset(&mut self) {
         self.observer.reader.reset();
-        self.observer.exceeded = None;
         self.editor = self.make.as_deref().map(Make::editor);
         self.bytes = 0;
     }
@@ -181,7 +174,7 @@ impl Relay {
     /// The limit at which the observation stopped, if it did.
     #[must_use]
     pub fn exceeded(&self) -> Option<LimitExceeded> {
-        self.observer.exceeded
+        self.observer.reader.exceeded()
     }
 
     /// How many bytes came.

@@ -257,6 +257,13 @@ impl ChatReader {
         self.end.or_else(|| self.chunks.data().is_done().then(|| self.verdict()))
     }
 
+    /// The limit that was gone over, if one was: no more is added up.
+    #[inline]
+    #[must_use]
+    pub fn exceeded(&self) -> Option<LimitExceeded> {
+        self.exceeded.as_deref().copied()
+    }
+
     /// The message as far as it has come.
     #[must_use]
     pub fn message(&self) -> &Accumulator {
