@@ -15,7 +15,7 @@
 
 use std::iter;
 
-use super::lines::Splice;
+use super::lines::{Splice, Treatment};
 use crate::json::scan::{self, common_prefix};
 use crate::json::{Kind, Value};
 
@@ -47,15 +47,6 @@ struct Template {
     varied: Vec<usize>,
 }
 
-/// What is to be done with a block.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Fit {
-    Keep,
-    Drop,
-    /// To be written with its splices.
-    Splice,
-}
-
 /// Knows the last few shapes of blocks.
 #[derive(Debug, Default)]
 pub(super) struct Templates {
@@ -69,7 +60,7 @@ pub(super) struct Templates {
 
 impl Templates {
     /// Finds out whether the chunk begins with a block like a known one: its length, and what to do with it.
-    pub fn fit(&mut self, chunk: &[u8], limit: usize) -> Option<(usize, Fit)> {
+    pub fn fit(&mut self, chunk: &[u8], limit: usize) -> Option<(usize, Treatment)> {
         if chunk.is_empty() {
             // It would be like any block so far, and what the next one is like forgotten.
             return None;
@@ -82,12 +73,8 @@ impl Templates {
                 template.fit_again(chunk, &mut self.gaps).or_else(|| template.fit(chunk, &mut self.gaps))
             {
                 self.last = at;
-                let fit = match &template.splices {
-                    None => Fit::Drop,
-                    Some(splices) if splices.is_empty() => Fit::Keep,
-                    Some(_) => Fit::Splice,
-                };
-                return (len <= limit).then_some((len, fit));
+                let treatment = Treatment::of(template.splices.as_deref());
+                return (len <= limit).then_some((len, treatment));
             }
         }
         None

@@ -8,8 +8,7 @@
 
 use std::ops::Range;
 
-use super::alike::Fit;
-use super::lines::Splice;
+use super::lines::{Splice, Treatment};
 use crate::json::{Alike, MAX_TEMPLATES};
 
 /// What was decided for the events of a template.
@@ -32,24 +31,16 @@ pub(super) struct Decisions {
 
 impl Decision {
     /// What becomes of an event, if it is among those for which this was decided.
-    pub fn of(&self, alike: &Alike<'_>) -> Option<Fit> {
+    pub fn of(&self, alike: &Alike<'_>) -> Option<Treatment> {
         let is_fixed = |node: usize| self.fixed.contains(&node);
         let mut gaps = alike.gaps().enumerate().filter(|(_, node)| is_fixed(*node));
         let differs = gaps.any(|(gap, _)| alike.raw(gap) != alike.template_raw(gap));
-        (!differs).then(|| self.outcome())
+        (!differs).then(|| Treatment::of(self.splices.as_deref()))
     }
 
     /// What becomes of all events of the template; None if that depends on what is in them.
-    pub fn of_all(&self) -> Option<Fit> {
-        self.fixed.is_empty().then(|| self.outcome())
-    }
-
-    fn outcome(&self) -> Fit {
-        match self.splices.as_deref() {
-            None => Fit::Drop,
-            Some([]) => Fit::Keep,
-            Some(_) => Fit::Splice,
-        }
+    pub fn of_all(&self) -> Option<Treatment> {
+        self.fixed.is_empty().then(|| Treatment::of(self.splices.as_deref()))
     }
 
     /// What is to be replaced in the block of an event, and by what: one span after the other. `place` tells where a

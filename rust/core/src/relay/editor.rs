@@ -9,11 +9,10 @@
 
 use std::ops::Range;
 
-use super::alike::Fit;
 use super::blocks::{Block, Blocks, Kind};
 use super::decisions::Decision;
 use super::events::{Events, Outcome, Show, is_whole};
-use super::lines::data_start;
+use super::lines::{Treatment, data_start};
 use super::rules::Rules;
 use super::{Observer, ending};
 use crate::stream::{Lone, StreamEnd};
@@ -32,8 +31,8 @@ pub(super) struct Editor {
     dropped: bool,
     /// The last block waits: so does the rest of its last line end.
     waits: bool,
-    /// A comment that stood for itself was dropped: so is the blank line behind it.
-    lone: bool,
+    /// A comment that stood for itself was dropped: so is a blank line behind it.
+    drops_blank: bool,
 }
 
 /// The chunk at hand.
@@ -48,15 +47,15 @@ struct Chunk<'c> {
 }
 
 impl Editor {
-    pub fn new(rules: Rules, limit: usize, merge: bool) -> Self {
+    pub fn new(rules: Rules, limit: usize, merge_choices: bool) -> Self {
         Self {
-            events: Events::new(rules, merge),
+            events: Events::new(rules, merge_choices),
             limit,
             blocks: Blocks::new(limit),
             out: Vec::new(),
             dropped: false,
             waits: false,
-            lone: false,
+            drops_blank: false,
         }
     }
 
@@ -159,19 +158,19 @@ impl Editor {
             }
             if blocks.begins_at(rest)
                 && self.events.may_compare(observer)
-                && let Some((len, fit)) = self.events.templates.fit(rest, self.limit)
+                && let Some((len, treatment)) = self.events.templates.fit(rest, self.limit)
                 && self.may_take(len, chunk, observer)
             {
                 let (block, behind) = rest.split_at(len);
                 rest = behind;
                 chunk.end += len;
-                if fit != Fit::Keep {
+                if treatment != Treatment::Keep {
                     chunk.cut(block.len(), &mut self.out);
                 }
-                if fit == Fit::Splice {
+                if treatment == Treatment::Splice {
                     self.events.templates.write(block, &mut self.out);
                 }
-                self.note(fit, 1);
+                self.note(treatment, 1);
                 continue;
             }
             let before = rest.len();
@@ -189,23 +188,23 @@ impl Editor {
         let Self { events, out, limit, .. } = self;
         let template = observer.reader.chunks().template_number();
         let Some(decision) = template.and_then(|template| events.decisions.of(template)) else { return };
-        let Some(fit) = decision.of_all() else { return };
+        let Some(treatment) = decision.of_all() else { return };
         let mut count = 0;
         observer.take_texts(rest, *limit, |stretch, block| {
             chunk.pass(block);
-            chunk.edit(block.len(), fit, |place| stretch.moved(place), decision, out);
+            chunk.edit(block.len(), treatment, |place| stretch.moved(place), decision, out);
             count += 1;
         });
         if !rest.is_empty() {
             observer.take_alike(rest, *limit, |alike, block| {
                 chunk.pass(block);
                 let start = data_start(block);
-                chunk.edit(block.len(), fit, |place| start + alike.moved(place), decision, out);
+                chunk.edit(block.len(), treatment, |place| start + alike.moved(place), decision, out);
                 count += 1;
             });
         }
         if count > 0 {
-            self.note(fit, count);
+            self.note(treatment, count);
         }
     }
 
@@ -220,11 +219,11 @@ impl Editor {
     ) {
         if let Some(alike) = observer.reader.chunks().alike(lone)
             && let Some(decision) = self.events.decisions.of(alike.fit().template)
-            && let Some(fit) = decision.of(&alike)
+            && let Some(treatment) = decision.of(&alike)
         {
             let start = data_start(block);
-            chunk.edit(block.len(), fit, |place| start + alike.moved(place), decision, &mut self.out);
-            self.note(fit, 1);
+            chunk.edit(block.len(), treatment, |place| start + alike.moved(place), decision, &mut self.out);
+            self.note(treatment, 1);
             return;
         }
         let outcome = self.events.edit_lone(lone, block, observer, show);
@@ -242,12 +241,12 @@ impl Editor {
     }
 
     /// Takes note of so many events like an earlier one.
-    fn note(&mut self, fit: Fit, count: u64) {
-        (self.dropped, self.waits, self.lone) = (fit == Fit::Drop, false, false);
-        match fit {
-            Fit::Keep => {}
-            Fit::Splice => self.events.edited_count += count,
-            Fit::Drop => self.events.dropped_count += count,
+    fn note(&mut self, treatment: Treatment, count: u64) {
+        (self.dropped, self.waits, self.drops_blank) = (treatment == Treatment::Drop, false, false);
+        match treatment {
+            Treatment::Keep => {}
+            Treatment::Splice => self.events.edited_count += count,
+            Treatment::Drop => self.events.dropped_count += count,
         }
     }
 
@@ -273,7 +272,7 @@ impl Editor {
                 Outcome::Keep
             }
             Kind::Comment if self.events.rules.drop_comments => Outcome::Drop,
-            Kind::Blank if self.lone => Outcome::Drop,
+            Kind::Blank if self.drops_blank => Outcome::Drop,
             Kind::LineEnd if self.dropped => Outcome::Drop,
             Kind::LineEnd if self.waits => {
                 self.events.end_held(bytes);
@@ -290,7 +289,7 @@ impl Editor {
         debug_assert!(in_chunk || !matches!(outcome, Outcome::Splice(_)));
         let drop = matches!(outcome, Outcome::Drop);
         if kind != Kind::LineEnd {
-            self.lone = drop && kind == Kind::Comment;
+            self.drops_blank = drop && kind == Kind::Comment;
             self.events.dropped_count += u64::from(drop && whole && kind != Kind::Blank);
         }
         self.dropped = matches!(outcome, Outcome::Drop | Outcome::Replaced(_));
@@ -361,15 +360,15 @@ impl Chunk<'_> {
     fn edit(
         &mut self,
         len: usize,
-        fit: Fit,
+        treatment: Treatment,
         place: impl Fn(usize) -> usize,
         decision: &Decision,
         out: &mut Vec<u8>,
     ) {
-        match fit {
-            Fit::Keep => {}
-            Fit::Drop => self.cut(len, out),
-            Fit::Splice => self.replace(len, decision.splices(place), out),
+        match treatment {
+            Treatment::Keep => {}
+            Treatment::Drop => self.cut(len, out),
+            Treatment::Splice => self.replace(len, decision.splices(place), out),
         }
     }
 

@@ -7,9 +7,9 @@
 
 use std::collections::HashSet;
 
-use super::alike::{self, Templates};
+use super::alike::Templates;
 use super::decisions::Decisions;
-use super::lines::{Data, Splice, lines, spliced};
+use super::lines::{Data, Splice, Treatment, lines, spliced};
 use super::repair::{Finish, Repairer, made_chunk};
 use super::rules::{Rules, in_order};
 use super::{Edit, Observer, ending};
@@ -68,14 +68,14 @@ pub(super) struct Events {
 }
 
 impl Events {
-    pub fn new(rules: Rules, merge: bool) -> Self {
+    pub fn new(rules: Rules, merge_choices: bool) -> Self {
         Self {
             shown: rules.edit.then(|| EventParser::new(usize::MAX / 2, b"")),
             rules,
             templates: Templates::default(),
             decisions: Decisions::default(),
             document: Document::default(),
-            repairer: Repairer::new(merge),
+            repairer: Repairer::new(merge_choices),
             held: None,
             before: Vec::new(),
             told: false,
@@ -111,9 +111,9 @@ impl Events {
     pub fn compare(&mut self, block: &[u8], limit: usize, observer: &Observer) -> Option<Outcome> {
         let fit = if self.may_compare(observer) { self.templates.fit(block, limit) } else { None };
         match fit.filter(|(len, _)| *len == block.len())?.1 {
-            alike::Fit::Keep => Some(Outcome::Keep),
-            alike::Fit::Drop => Some(Outcome::Drop),
-            alike::Fit::Splice => {
+            Treatment::Keep => Some(Outcome::Keep),
+            Treatment::Drop => Some(Outcome::Drop),
+            Treatment::Splice => {
                 self.edited_count += 1;
                 let mut out = Vec::with_capacity(block.len());
                 self.templates.write(block, &mut out);

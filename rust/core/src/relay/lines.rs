@@ -25,6 +25,26 @@ impl Splice {
     }
 }
 
+/// What is to be done with the block of an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Treatment {
+    Keep,
+    Drop,
+    /// To be written with its splices.
+    Splice,
+}
+
+impl Treatment {
+    /// By the splices of its data; None if it is dropped.
+    pub fn of(splices: Option<&[Splice]>) -> Self {
+        match splices {
+            None => Self::Drop,
+            Some([]) => Self::Keep,
+            Some(_) => Self::Splice,
+        }
+    }
+}
+
 /// A line of a block.
 #[derive(Clone, Debug)]
 pub(super) struct Line {

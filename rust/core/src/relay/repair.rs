@@ -19,9 +19,9 @@ use super::rules::{Entry, cut};
 use crate::chat::{Accumulator, ToolCall, ToolCalls, write_text};
 use crate::json::{Kind, Value};
 
-/// What has been sent of a call.
+/// What a client has been told of a call.
 #[derive(Clone, Copy, Debug, Default)]
-struct Sent {
+struct Told {
     /// Its index; None as long as it is held back.
     index: Option<usize>,
     /// How much of its name, in bytes.
@@ -34,7 +34,7 @@ struct Sent {
 struct Choice {
     calls: ToolCalls,
     /// By ordinal.
-    sent: Vec<Sent>,
+    told: Vec<Told>,
     /// How many calls have been sent.
     count: usize,
     has_delta: bool,
@@ -58,13 +58,13 @@ pub(super) struct Finish {
 #[derive(Debug)]
 pub(super) struct Repairer {
     /// All choices are one, as for the accumulator.
-    merge: bool,
+    merge_choices: bool,
     choices: BTreeMap<u64, Choice>,
 }
 
 impl Repairer {
-    pub fn new(merge: bool) -> Self {
-        Self { merge, choices: BTreeMap::new() }
+    pub fn new(merge_choices: bool) -> Self {
+        Self { merge_choices, choices: BTreeMap::new() }
     }
 
     /// Adds what is to be repaired in a chunk, and gives the finish reasons in it.
@@ -125,25 +125,25 @@ impl Repairer {
         let watched = message.choices().find(|(of, _)| *of == index).map(|(_, choice)| choice);
         let choice = self.choices.get_mut(&index)?;
         let mut fragments = Vec::new();
-        for ordinal in 0..choice.sent.len() {
+        for ordinal in 0..choice.told.len() {
             let Some(call) = choice.calls.by_ordinal(ordinal).filter(|call| call.says_anything()) else {
                 continue;
             };
             let same = watched.and_then(|choice| choice.tool_calls.by_ordinal(ordinal));
             let made = same.map(|call| &*call.generated_id).filter(|id| !id.is_empty());
             let Some(id) = call.id.as_deref().or(made) else { continue };
-            let sent = &mut choice.sent[ordinal];
-            let header = sent.index.is_none();
-            let index = *sent.index.get_or_insert_with(|| {
+            let told = &mut choice.told[ordinal];
+            let header = told.index.is_none();
+            let index = *told.index.get_or_insert_with(|| {
                 choice.count += 1;
                 choice.count - 1
             });
-            let name = rest(&call.name, sent.name);
-            let arguments = rest(call.arguments(true), sent.arguments);
-            sent.name = call.name.len();
+            let name = rest(&call.name, told.name);
+            let arguments = rest(call.arguments(true), told.arguments);
+            told.name = call.name.len();
             // What was sent for none cannot be taken back: nothing more fits.
             let none = call.arguments(false).is_empty();
-            sent.arguments = if none { usize::MAX } else { call.arguments(true).len() };
+            told.arguments = if none { usize::MAX } else { call.arguments(true).len() };
             if header || !arguments.is_empty() {
                 let id = header.then_some(id);
                 fragments.push(write_fragment(call, index, id, name, arguments, None));
@@ -180,7 +180,7 @@ impl Repairer {
     }
 
     fn index_of(&self, choice: Value<'_>) -> u64 {
-        choice.get("index").filter(|_| !self.merge).and_then(Value::as_index).unwrap_or(0)
+        choice.get("index").filter(|_| !self.merge_choices).and_then(Value::as_index).unwrap_or(0)
     }
 }
 
@@ -249,20 +249,20 @@ impl Choice {
     fn repair_fragment(&mut self, item: Value<'_>) -> Option<String> {
         let ordinal = self.calls.add_fragment(item).call;
         let call = self.calls.by_ordinal(ordinal)?;
-        if self.sent.len() <= ordinal {
-            self.sent.resize(ordinal + 1, Sent::default());
+        if self.told.len() <= ordinal {
+            self.told.resize(ordinal + 1, Told::default());
         }
-        let sent = &mut self.sent[ordinal];
-        let header = call.id.as_deref().filter(|_| sent.index.is_none() && !call.name.is_empty());
+        let told = &mut self.told[ordinal];
+        let header = call.id.as_deref().filter(|_| told.index.is_none() && !call.name.is_empty());
         if header.is_some() {
-            sent.index = Some(self.count);
+            told.index = Some(self.count);
             self.count += 1;
         }
-        let index = sent.index?;
-        let name = rest(&call.name, sent.name);
-        let arguments = if call.is_placeholder() { "" } else { rest(call.arguments(false), sent.arguments) };
-        sent.name += name.len();
-        sent.arguments += arguments.len();
+        let index = told.index?;
+        let name = rest(&call.name, told.name);
+        let arguments = if call.is_placeholder() { "" } else { rest(call.arguments(false), told.arguments) };
+        told.name += name.len();
+        told.arguments += arguments.len();
         if is_canonical(item, call, index, header.is_some(), name, arguments) {
             return Some(item.raw().into());
         }
