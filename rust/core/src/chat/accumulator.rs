@@ -321,7 +321,7 @@ impl Accumulator {
     }
 
     fn add_choice(&mut self, choice: &Fields<'_>, growth: &mut Growth) -> Result<(), OverLimit> {
-        let index = choice.index.filter(|_| !self.merge_choices).and_then(Value::as_index).unwrap_or(0);
+        let index = Choice::index_of(choice.index, self.merge_choices);
         let at = match self.choices.binary_search_by_key(&index, |(index, _)| *index) {
             Ok(at) => at,
             Err(at) => {

@@ -111,7 +111,7 @@ impl ToolCall {
 }
 
 fn write_call(out: String, call: &ToolCall, ended: bool, id: &str) -> String {
-    let (kind, text) = if call.custom { ("custom", "input") } else { ("function", "arguments") };
+    let (kind, text) = call.parts();
     let mut body = Object::begin(out);
     body.text("id", id);
     body.text("type", if call.kind.is_empty() { kind } else { &call.kind });

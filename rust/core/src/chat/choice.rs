@@ -136,6 +136,11 @@ impl<'d> Fields<'d> {
 }
 
 impl Choice {
+    /// Which choice one of a chunk is, by its `index`. If all are one, that tells nothing.
+    pub(crate) fn index_of(index: Option<Value<'_>>, merge_choices: bool) -> u64 {
+        index.filter(|_| !merge_choices).and_then(Value::as_index).unwrap_or(0)
+    }
+
     /// Takes a choice of a chunk, and notes what it makes grow; returns how many more bytes are held.
     pub(super) fn add(&mut self, choice: &Fields<'_>, growth: &mut Growth) -> isize {
         let mut more = 0;
@@ -165,7 +170,7 @@ impl Choice {
         {
             growth.other();
             // Of choices that are merged, each has a message of its own.
-            let index = choice.index.and_then(Value::as_index).unwrap_or(0);
+            let index = Self::index_of(choice.index, false);
             if self.message_of.replace(index) != Some(index) {
                 let growth = self.add_delta(message, growth);
                 self.message_size += growth;

@@ -1,7 +1,7 @@
 //! Chat-completion streams: what the chunks of one response add up to.
 //!
 //! [`Accumulator`] owns the message and takes one chunk after the other, as JSON values. Each part has its
-//! file and its rules: `choice` (a choice and its message), `tool_calls` (which call a fragment belongs to),
+//! file and its rules: `choice` (a choice and its message), `tool_calls` (which call a `fragment` belongs to),
 //! `reasoning`, `extras` (fields that nobody interprets), `error` (the shapes in which providers report one).
 //! Nothing here knows how chunks travel.
 //!
@@ -13,6 +13,7 @@ mod body;
 mod choice;
 mod error;
 mod extras;
+mod fragment;
 mod places;
 mod plan;
 mod reasoning;
@@ -20,6 +21,7 @@ mod text;
 mod tool_calls;
 
 pub(crate) use body::write_text;
+pub(crate) use fragment::is_call_field;
 
 pub use accumulator::{Accumulator, Limits, OverLimit};
 pub use choice::{Audio, Choice, FunctionCall, Logprobs};

@@ -28,6 +28,7 @@
 //! Indices and ids are keys, never positions: a fragment costs the same at index 0 and at four billion.
 
 use crate::chat::Extras;
+use crate::chat::fragment::{Fragment, parts, starts_value};
 use crate::chat::places::Places;
 use crate::chat::plan::Growth;
 use crate::chat::text::{Word, append, word};
@@ -126,6 +127,11 @@ impl ToolCall {
         self.id.as_deref() == Some(id) || self.shared_id.as_deref() == Some(id)
     }
 
+    /// The part that says what to run, and the name of its text.
+    pub(crate) fn parts(&self) -> (&'static str, &'static str) {
+        parts(self.custom)
+    }
+
     /// Whether anything is known of the call: a header without name and arguments is no call.
     pub(crate) fn says_anything(&self) -> bool {
         !self.name.is_empty() || !self.arguments.is_empty()
@@ -174,16 +180,6 @@ impl ToolCall {
     }
 }
 
-/// A fragment, with what says nothing taken for missing.
-struct Fragment<'d> {
-    id: Option<std::borrow::Cow<'d, str>>,
-    index: Option<u64>,
-    name: Option<std::borrow::Cow<'d, str>>,
-    arguments: Option<Value<'d>>,
-    /// It names a function, and the arguments may be the beginning of a value.
-    starts_value: bool,
-}
-
 /// What adding a fragment came to.
 pub(crate) struct Added<'d> {
     /// The call to which it went, by its ordinal.
@@ -192,11 +188,6 @@ pub(crate) struct Added<'d> {
     text: Option<(Value<'d>, bool)>,
     /// How many more bytes are held.
     more: isize,
-}
-
-/// Whether a text may be the beginning of arguments.
-fn starts_value(text: &str) -> bool {
-    text.trim_start().starts_with(['{', '['])
 }
 
 /// The tool calls of one message.
@@ -286,78 +277,18 @@ impl ToolCalls {
         order
     }
 
-    /// Takes one fragment; returns how many more bytes are held.
+    /// Takes one fragment; tells which call it went to, and what it added.
     pub(crate) fn add_fragment<'d>(&mut self, item: Value<'d>) -> Added<'d> {
-        let (mut id, mut index, mut kind, mut function, mut custom) = (None, None, None, None, None);
-        let (mut has_extras, mut has_body_extras) = (false, false);
-        for (key, value) in item.members() {
-            match key {
-                "id" => id = value.as_nonblank().filter(|id| id != "null"),
-                "index" => index = value.as_index(),
-                "type" => kind = value.as_nonblank(),
-                "function" => function = Some(value).filter(|value| value.kind() == Kind::Object),
-                "custom" => custom = Some(value).filter(|value| value.kind() == Kind::Object),
-                _ => has_extras = true,
-            }
-        }
-        let body = function.or(custom);
-        let text_key = if function.is_some() { "arguments" } else { "input" };
-        let (mut name, mut arguments) = (None, None);
-        if let Some(body) = body {
-            for (key, value) in body.members() {
-                if key == "name" {
-                    name = value.as_nonblank();
-                } else if key == text_key {
-                    arguments = Some(value).filter(|value| !value.is_null());
-                } else {
-                    has_body_extras = true;
-                }
-            }
-        }
-        let starts_value = name.is_some()
-            && arguments.is_some_and(|value| match value.kind() {
-                Kind::String => value.as_str().is_some_and(|text| starts_value(&text)),
-                _ => true,
-            });
-        let fragment = Fragment { id, index, name, arguments, starts_value };
+        let fragment = Fragment::read(item);
         let ids = self.by_id.len();
         let at = self.place(&fragment);
+        let id = fragment.id.as_deref();
         // Without an index, an id that two calls came under leads to the first of them, not to one just begun.
-        let leads_back =
-            index.is_none() && fragment.id.as_deref().is_some_and(|id| self.by_id.get(id) != Some(at));
-        let mut more = 0;
-        if self.by_id.len() > ids {
-            more += fragment.id.as_deref().map_or(0, str::len).cast_signed();
-        }
-        let call = &mut self.calls[at];
-        if call.reported {
-            call.repairs.add(Repair::ChangedAfterReported);
-        }
-        if index.is_none() {
-            call.repairs.add(Repair::IndexMissing);
-        }
-        if let Some(kind) = kind.filter(|_| call.kind.is_empty()) {
-            call.kind = word(&kind);
-        }
-        call.custom |= custom.is_some() || (body.is_none() && *call.kind == *"custom");
-        more += call.add_name(&fragment);
-        more += call.add_arguments(&fragment);
-        if has_extras {
-            for (key, value) in item.members() {
-                if !matches!(key, "id" | "index" | "type" | "function" | "custom") {
-                    more += call.extras.set(key, value);
-                }
-            }
-        }
-        if let Some(body) = body.filter(|_| has_body_extras) {
-            for (key, value) in body.members() {
-                if key != "name" && key != text_key {
-                    more += call.function_extras.set(key, value);
-                }
-            }
-        }
-        let plain = function.is_some() && custom.is_none() && !leads_back;
-        let text = arguments.filter(|value| plain && value.kind() == Kind::String);
+        let leads_back = fragment.index.is_none() && id.is_some_and(|id| self.by_id.get(id) != Some(at));
+        let new_id = if self.by_id.len() > ids { id.map_or(0, str::len).cast_signed() } else { 0 };
+        let more = new_id + self.calls[at].add(&fragment);
+        let plain = fragment.function.is_some() && fragment.custom.is_none() && !leads_back;
+        let text = fragment.arguments.filter(|value| plain && value.kind() == Kind::String);
         Added { call: at, text: text.map(|text| (text, fragment.name.is_some())), more }
     }
 
@@ -448,6 +379,28 @@ impl ToolCalls {
 }
 
 impl ToolCall {
+    /// Takes a fragment that belongs to it; returns how many more bytes are held.
+    fn add(&mut self, fragment: &Fragment<'_>) -> isize {
+        if self.reported {
+            self.repairs.add(Repair::ChangedAfterReported);
+        }
+        if fragment.index.is_none() {
+            self.repairs.add(Repair::IndexMissing);
+        }
+        if let Some(kind) = fragment.kind.as_deref().filter(|_| self.kind.is_empty()) {
+            self.kind = word(kind);
+        }
+        self.custom |= fragment.custom.is_some() || (fragment.body().is_none() && *self.kind == *"custom");
+        let mut more = self.add_name(fragment) + self.add_arguments(fragment);
+        for (key, value) in fragment.extras() {
+            more += self.extras.set(key, value);
+        }
+        for (key, value) in fragment.body_extras() {
+            more += self.function_extras.set(key, value);
+        }
+        more
+    }
+
     fn add_name(&mut self, fragment: &Fragment<'_>) -> isize {
         let Some(name) = fragment.name.as_deref() else { return 0 };
         if self.name.is_empty() {

@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 
 use super::lines::Splice;
 use super::rules::{Entry, cut};
-use crate::chat::{Accumulator, ToolCall, ToolCalls, write_text};
+use crate::chat::{self, Accumulator, ToolCall, ToolCalls, is_call_field, write_text};
 use crate::json::{Kind, Value};
 
 /// What a client has been told of a call.
@@ -180,7 +180,7 @@ impl Repairer {
     }
 
     fn index_of(&self, choice: Value<'_>) -> u64 {
-        choice.get("index").filter(|_| !self.merge_choices).and_then(Value::as_index).unwrap_or(0)
+        chat::Choice::index_of(choice.get("index"), self.merge_choices)
     }
 }
 
@@ -295,19 +295,12 @@ fn rest(text: &str, sent: usize) -> &str {
     text.get(sent..).unwrap_or_default()
 }
 
-const KNOWN: [&str; 5] = ["id", "index", "type", "function", "custom"];
-
-/// The part of a fragment or call that says what to run, and the name of its text.
-fn parts(call: &ToolCall) -> (&'static str, &'static str) {
-    if call.custom { ("custom", "input") } else { ("function", "arguments") }
-}
-
 fn is_object(value: Value<'_>) -> bool {
     value.kind() == Kind::Object
 }
 
 fn has_extras(item: Value<'_>) -> bool {
-    item.members().any(|(key, value)| !KNOWN.contains(&key) && !value.is_null())
+    item.members().any(|(key, value)| !is_call_field(key) && !value.is_null())
 }
 
 fn is_canonical(
@@ -318,7 +311,7 @@ fn is_canonical(
     name: &str,
     arguments: &str,
 ) -> bool {
-    let (part, text) = parts(call);
+    let (part, text) = call.parts();
     let said = |value: Option<Value<'_>>, expected: &str| match value.filter(|value| !value.is_null()) {
         Some(value) => value.as_str().as_deref() == Some(expected),
         None => expected.is_empty(),
@@ -356,7 +349,7 @@ fn write_fragment(
     arguments: &str,
     item: Option<Value<'_>>,
 ) -> String {
-    let (part, text) = parts(call);
+    let (part, text) = call.parts();
     // A name that goes on is told by a fragment that has nothing else: see the rules of `ToolCalls`.
     let goes_on = id.is_none() && !name.is_empty() && arguments.is_empty();
     let mut out = format!("{{\"index\":{index}");
@@ -397,7 +390,7 @@ fn write_fragment(
     if id.is_some() {
         call.extras.iter().for_each(|(key, raw)| member(key, &|out| out.push_str(raw)));
     } else {
-        let own = item.into_iter().flat_map(Value::members).filter(|(key, _)| !KNOWN.contains(&&**key));
+        let own = item.into_iter().flat_map(Value::members).filter(|(key, _)| !is_call_field(key));
         own.for_each(|(key, value)| member(key, &|out| out.push_str(value.raw())));
     }
     out.push('}');
