@@ -1,7 +1,7 @@
 //! `ChatRelay`: the core's relay of a chat stream. What goes on unchanged is the object that was fed.
 
 use deltawire_core::chat::Limits;
-use deltawire_core::relay::{Edit, Relay, Rules};
+use deltawire_core::relay::{Edit, Relay, Rules, ends_with_blank_line};
 use deltawire_core::sse::Event;
 use deltawire_core::stream::ChatReader;
 use pyo3::exceptions::{PyTypeError, PyValueError};
@@ -277,14 +277,6 @@ impl<'py> Shown<'_, 'py> {
             None => Ok(PyBytes::new(self.py, &std::mem::take(owed))),
         }
     }
-}
-
-fn ends_with_blank_line(bytes: &[u8]) -> bool {
-    let line = bytes
-        .strip_suffix(b"\r\n")
-        .or_else(|| bytes.strip_suffix(b"\n"))
-        .or_else(|| bytes.strip_suffix(b"\r"));
-    line.is_some_and(|line| line.ends_with(b"\n") || line.ends_with(b"\r"))
 }
 
 /// The fields to set, each with its value as JSON.

@@ -15,7 +15,7 @@
 
 use std::iter;
 
-use super::lines::{Splice, Treatment};
+use super::lines::{Splice, Treatment, ends_with_blank_line};
 use crate::json::scan::{self, common_prefix};
 use crate::json::{Kind, Value};
 
@@ -111,8 +111,9 @@ impl Templates {
         fixed: &[usize],
         splices: Option<Vec<Splice>>,
     ) {
-        let ends_well = block.ends_with(b"\n\n") || block.ends_with(b"\n\r\n");
-        if block.len() > MAX_BLOCK || !ends_well {
+        // An LF behind a CR would belong to it.
+        let has_ended = ends_with_blank_line(block) && block.ends_with(b"\n");
+        if block.len() > MAX_BLOCK || !has_ended {
             return;
         }
         let at = if self.known.len() < MAX_TEMPLATES {

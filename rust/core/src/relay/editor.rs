@@ -12,7 +12,7 @@ use std::ops::Range;
 use super::blocks::{Block, Blocks, Kind};
 use super::decisions::Decision;
 use super::events::{Events, Outcome, Show, is_whole};
-use super::lines::{Treatment, data_start};
+use super::lines::{Treatment, data_start, missing_end};
 use super::rules::Rules;
 use super::{Observer, ending};
 use crate::stream::{Lone, StreamEnd};
@@ -108,8 +108,7 @@ impl Editor {
             self.take_unended(kind, &rest, observer, show);
         }
         self.events.release(&[], observer, show);
-        let ended_well = matches!(end, Some(StreamEnd::Done | StreamEnd::Finished));
-        if ended_well && !self.events.done {
+        if end.is_some_and(StreamEnd::is_complete) && !self.events.done {
             self.events.settle(observer, show);
         }
         self.out.append(&mut self.events.before);
@@ -320,7 +319,7 @@ impl Editor {
         let whole = kind == Kind::Event && is_whole(bytes);
         let mut ended = bytes.to_vec();
         if self.events.rules.append_error || self.events.are_shown() {
-            ended.extend_from_slice(if ended.ends_with(b"\n") { b"\n" } else { b"\n\n" });
+            ended.extend_from_slice(missing_end(bytes));
         }
         let outcome = match kind {
             _ if whole => self.events.edit(&ended, observer, show),

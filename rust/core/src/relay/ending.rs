@@ -21,13 +21,11 @@ pub(super) fn of_provider(error: &ProviderError) -> String {
 /// The event that reports how a stream ended; None if that was well. No verdict means that nobody watched.
 pub(super) fn of_end(end: Option<StreamEnd>) -> Option<String> {
     let (message, code) = match end {
-        Some(StreamEnd::Done | StreamEnd::Finished) => return None,
+        Some(end) if end.is_complete() => return None,
         Some(StreamEnd::NotSse) => {
             ("The provider answered with something else than an event stream.", "not_event_stream")
         }
-        Some(StreamEnd::Error | StreamEnd::Truncated | StreamEnd::Empty) | None => {
-            ("The provider's stream ended before the message was complete.", "incomplete_stream")
-        }
+        _ => ("The provider's stream ended before the message was complete.", "incomplete_stream"),
     };
     Some(event(message, "\"server_error\"", &quoted(code)))
 }

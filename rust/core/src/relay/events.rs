@@ -9,7 +9,7 @@ use std::collections::HashSet;
 
 use super::alike::Templates;
 use super::decisions::Decisions;
-use super::lines::{Data, Splice, Treatment, lines, spliced};
+use super::lines::{Data, Splice, Treatment, lines, missing_end, spliced};
 use super::repair::{Finish, Repairer, made_chunk};
 use super::rules::{Rules, in_order};
 use super::{Edit, Observer, ending};
@@ -160,12 +160,9 @@ impl Events {
 
     /// Writes an event that was made up. The last one of a stream may lack its end, and is ended ahead of it.
     fn send_behind(&mut self, block: &[u8], show: &mut Show<'_>) {
-        let end: &[u8] = match self.before[..] {
-            [] | [.., b'\n', b'\n' | b'\r'] | [.., b'\n', b'\r', b'\n'] | [.., b'\r', b'\r'] => b"",
-            [.., b'\n'] => b"\n",
-            _ => b"\n\n",
-        };
-        self.before.extend_from_slice(end);
+        if !self.before.is_empty() {
+            self.before.extend_from_slice(missing_end(&self.before));
+        }
         self.send(block, true, show);
     }
 

@@ -80,6 +80,26 @@ pub(super) fn data_start(block: &[u8]) -> usize {
     if block.starts_with(b"data: ") { 6 } else { 5 }
 }
 
+/// Whether the last line is a blank one, behind another: then what follows is no part of the event.
+#[must_use]
+pub fn ends_with_blank_line(bytes: &[u8]) -> bool {
+    let line = bytes
+        .strip_suffix(b"\r\n")
+        .or_else(|| bytes.strip_suffix(b"\n"))
+        .or_else(|| bytes.strip_suffix(b"\r"));
+    line.is_some_and(|line| line.ends_with(b"\n") || line.ends_with(b"\r"))
+}
+
+/// What some bytes lack of a blank line at their end.
+pub(super) fn missing_end(bytes: &[u8]) -> &'static [u8] {
+    match bytes {
+        _ if ends_with_blank_line(bytes) => b"",
+        [.., b'\n'] => b"\n",
+        // Behind a CR, the first of them belongs to it.
+        _ => b"\n\n",
+    }
+}
+
 /// The data of a block.
 #[derive(Debug)]
 pub(super) struct Data<'b> {

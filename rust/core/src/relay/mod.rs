@@ -20,6 +20,7 @@ mod repair;
 mod rules;
 mod sent;
 
+pub use lines::ends_with_blank_line;
 pub use rules::Rules;
 pub use sent::Sent;
 

@@ -30,6 +30,14 @@ pub enum StreamEnd {
     Finished,
 }
 
+impl StreamEnd {
+    /// Whether the message is whole.
+    #[must_use]
+    pub fn is_complete(self) -> bool {
+        matches!(self, Self::Done | Self::Finished)
+    }
+}
+
 /// Adds up the chunks of a stream that is pushed into it.
 #[derive(Debug)]
 pub struct ChatReader {
