@@ -5,17 +5,13 @@
 
 use deltawire_core::chat::{Limits, ToolCall};
 use deltawire_core::json::{Completeness, Document, Kind, Value as Read, compact};
+use deltawire_core::sse::MAX_EVENT_SIZE;
 use deltawire_core::stream::ChatReader;
 use proptest::prelude::*;
 use proptest::sample::Index;
 use serde_json::{Value, json};
 
 const VECTORS: &str = include_str!("../../../tests/vectors/chat.json");
-
-const MAX_EVENT_SIZE: usize = 32 * 1024 * 1024;
-
-/// Those that accumulators have from Python.
-const LIMITS: Limits = Limits { max_message_size: 64 << 20, max_tool_calls: 1024, max_choices: 128 };
 
 // The vectors.
 
@@ -71,7 +67,7 @@ impl Call {
 }
 
 fn read<'c>(chunks: impl IntoIterator<Item = &'c [u8]>, merge_choices: bool) -> Outcome {
-    let mut reader = ChatReader::new(MAX_EVENT_SIZE, LIMITS, merge_choices);
+    let mut reader = ChatReader::new(MAX_EVENT_SIZE, Limits::default(), merge_choices);
     for chunk in chunks {
         reader.feed(chunk).unwrap();
     }
@@ -182,9 +178,9 @@ fn text(content: &str) -> Vec<u8> {
 #[test]
 fn a_limit_is_told_by_name_and_again_until_reset() {
     for (limits, limit) in [
-        (Limits { max_message_size: 3, ..LIMITS }, "max_message_size"),
-        (Limits { max_tool_calls: 1, ..LIMITS }, "max_tool_calls"),
-        (Limits { max_choices: 1, ..LIMITS }, "max_choices"),
+        (Limits { max_message_size: 3, ..Limits::default() }, "max_message_size"),
+        (Limits { max_tool_calls: 1, ..Limits::default() }, "max_tool_calls"),
+        (Limits { max_choices: 1, ..Limits::default() }, "max_choices"),
     ] {
         let over = json!({"choices": [
             {"index": 0, "delta": {"content": "abc", "tool_calls": [{"id": "a"}, {"id": "b"}]}},
@@ -207,7 +203,7 @@ fn a_limit_is_told_by_name_and_again_until_reset() {
 
 #[test]
 fn a_chunk_that_came_by_another_way_is_added_if_it_is_json() {
-    let mut reader = ChatReader::new(MAX_EVENT_SIZE, LIMITS, false);
+    let mut reader = ChatReader::new(MAX_EVENT_SIZE, Limits::default(), false);
     assert_eq!(reader.add(r#"{"choices":[{"delta":{"content":"a"},"finish_reason":"stop"}]}"#), Ok(true));
     assert_eq!(reader.add("{"), Ok(false));
     reader.close().unwrap();

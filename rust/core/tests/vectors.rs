@@ -5,13 +5,11 @@
 
 mod naive;
 
+use deltawire_core::sse::MAX_EVENT_SIZE;
 use naive::{Dispatched, Outcome};
 use serde_json::Value;
 
 const VECTORS: &str = include_str!("../../../tests/vectors/sse.json");
-
-/// The limit that parsers have from Python, where the case sets none.
-const MAX_EVENT_SIZE: usize = 32 * 1024 * 1024;
 
 struct Case {
     name: String,

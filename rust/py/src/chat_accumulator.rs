@@ -3,6 +3,7 @@
 use std::collections::btree_map::Entry;
 
 use deltawire_core::chat::Limits;
+use deltawire_core::sse::MAX_EVENT_SIZE;
 use deltawire_core::stream::ChatReader;
 use pyo3::exceptions::PyTypeError;
 use pyo3::gc::{PyTraverseError, PyVisit};
@@ -35,8 +36,9 @@ impl ChatAccumulator {
     #[new]
     #[pyo3(
         signature = (
-            *, n = None, errors = "skip", max_message_size = 67_108_864, max_tool_calls = 1024,
-            max_choices = 128, max_event_size = 33_554_432, id_factory = None,
+            *, n = None, errors = "skip", max_message_size = Limits::default().max_message_size,
+            max_tool_calls = Limits::default().max_tool_calls, max_choices = Limits::default().max_choices,
+            max_event_size = MAX_EVENT_SIZE, id_factory = None,
         ),
         text_signature = "(*, n=None, errors='skip', max_message_size=67108864, max_tool_calls=1024, max_choices=128, max_event_size=33554432, id_factory=None)"
     )]

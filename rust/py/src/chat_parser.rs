@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 
 use deltawire_core::LimitExceeded;
 use deltawire_core::json::{Fit, Kind, Read, Value};
+use deltawire_core::sse::MAX_EVENT_SIZE;
 use deltawire_core::stream::{ChatReader, ChunkParser, Lone, Malformed, Step};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList};
@@ -36,7 +37,7 @@ pub struct ChatParser {
 impl ChatParser {
     #[new]
     #[pyo3(
-        signature = (*, errors = "strict", max_event_size = 33_554_432),
+        signature = (*, errors = "strict", max_event_size = MAX_EVENT_SIZE),
         text_signature = "(*, errors='strict', max_event_size=33554432)"
     )]
     fn new(errors: &str, #[pyo3(from_py_with = borrow::size)] max_event_size: usize) -> PyResult<Self> {

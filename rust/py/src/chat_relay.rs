@@ -2,7 +2,7 @@
 
 use deltawire_core::chat::Limits;
 use deltawire_core::relay::{Edit, Relay, Rules, ends_with_blank_line};
-use deltawire_core::sse::Event;
+use deltawire_core::sse::{Event, MAX_EVENT_SIZE};
 use deltawire_core::stream::ChatReader;
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::gc::{PyTraverseError, PyVisit};
@@ -34,8 +34,9 @@ impl ChatRelay {
     #[pyo3(
         signature = (
             *, set = None, remove = None, usage = "keep", comments = "keep", repair = false, edit = None,
-            append_error = false, n = None, max_message_size = 67_108_864, max_tool_calls = 1024,
-            max_choices = 128, max_event_size = 33_554_432,
+            append_error = false, n = None, max_message_size = Limits::default().max_message_size,
+            max_tool_calls = Limits::default().max_tool_calls, max_choices = Limits::default().max_choices,
+            max_event_size = MAX_EVENT_SIZE,
         ),
         text_signature = "(*, set=None, remove=None, usage='keep', comments='keep', repair=False, edit=None, append_error=False, n=None, max_message_size=67108864, max_tool_calls=1024, max_choices=128, max_event_size=33554432)"
     )]

@@ -26,7 +26,7 @@ pub struct EventParser {
 #[pymethods]
 impl EventParser {
     #[new]
-    #[pyo3(signature = (*, max_event_size = 33_554_432, last_event_id = String::new(), verbatim = false), text_signature = "(*, max_event_size=33554432, last_event_id='', verbatim=False)")]
+    #[pyo3(signature = (*, max_event_size = sse::MAX_EVENT_SIZE, last_event_id = String::new(), verbatim = false), text_signature = "(*, max_event_size=33554432, last_event_id='', verbatim=False)")]
     fn new(
         py: Python<'_>,
         #[pyo3(from_py_with = borrow::size)] max_event_size: usize,

@@ -8,7 +8,8 @@
 use std::collections::VecDeque;
 
 use deltawire_core::json::Read;
-use deltawire_core::stream::{Data, ValueParser};
+use deltawire_core::sse::MAX_EVENT_SIZE;
+use deltawire_core::stream::{Data, SENTINEL, ValueParser};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
@@ -44,7 +45,7 @@ pub struct JSONParser {
 impl JSONParser {
     #[new]
     #[pyo3(
-        signature = (*, loads = None, done = Some("[DONE]"), errors = "strict", max_event_size = 33_554_432),
+        signature = (*, loads = None, done = Some(SENTINEL), errors = "strict", max_event_size = MAX_EVENT_SIZE),
         text_signature = "(*, loads=None, done='[DONE]', errors='strict', max_event_size=33554432)"
     )]
     fn new(

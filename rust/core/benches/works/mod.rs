@@ -8,12 +8,8 @@ use std::hint::black_box;
 use deltawire_core::LimitExceeded;
 use deltawire_core::chat::{Limits, Text};
 use deltawire_core::relay::{Edit, Relay, Rules};
-use deltawire_core::sse::EventParser;
+use deltawire_core::sse::{EventParser, MAX_EVENT_SIZE};
 use deltawire_core::stream::{ChatReader, ChunkParser, Step};
-
-/// As from Python.
-const MAX_EVENT_SIZE: usize = 32 << 20;
-const LIMITS: Limits = Limits { max_message_size: 64 << 20, max_tool_calls: 1024, max_choices: 128 };
 
 /// How many items a work found, and how many bytes of payload in them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,7 +62,7 @@ pub fn chunks(chunks: &[&[u8]]) -> Result<Found, LimitExceeded> {
 
 /// The message of a chat; its bytes are those of the content, the reasoning and the arguments.
 pub fn chat(chunks: &[&[u8]]) -> Result<Found, LimitExceeded> {
-    let mut reader = ChatReader::new(MAX_EVENT_SIZE, LIMITS, false);
+    let mut reader = ChatReader::new(MAX_EVENT_SIZE, Limits::default(), false);
     for &chunk in chunks {
         reader.feed(chunk)?;
     }
@@ -78,7 +74,7 @@ pub fn chat(chunks: &[&[u8]]) -> Result<Found, LimitExceeded> {
 pub fn relay(chunks: &[&[u8]]) -> Result<Found, LimitExceeded> {
     let set = vec![("model".into(), "\"house/model-1\"".into())];
     let rules = Rules { set, drop_usage: true, ..Rules::default() };
-    let mut relay = Relay::new(rules, MAX_EVENT_SIZE, LIMITS, false);
+    let mut relay = Relay::new(rules, MAX_EVENT_SIZE, Limits::default(), false);
     for &chunk in chunks {
         black_box(relay.feed(chunk, &mut |_| Edit::Keep));
     }

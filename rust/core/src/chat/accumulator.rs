@@ -17,7 +17,8 @@ use crate::chat::plan::{Change, Growth, Plan, Replaced};
 use crate::chat::{Choice, Extras, ProviderError, Text};
 use crate::json::{Alike, Kind, Shared, Value, is_zero};
 
-/// What an accumulator may hold.
+/// What an accumulator may hold. What a call or a choice takes beside its text is not in the size of a message, so
+/// there is a limit on how many there are, too.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
     /// In bytes, over all choices.
@@ -26,6 +27,19 @@ pub struct Limits {
     pub max_tool_calls: usize,
     /// How many choices.
     pub max_choices: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            // A few images. The longest answers of text take a few hundred KiB.
+            max_message_size: 64 * 1024 * 1024,
+            // Models send a handful; many more are a model in a loop, or an attack.
+            max_tool_calls: 1024,
+            // As many as `OpenAI`'s API lets a request ask for.
+            max_choices: 128,
+        }
+    }
 }
 
 /// The limit that a message went over, by the name that users know, and what it is set to.

@@ -6,4 +6,4 @@
 mod line;
 mod parser;
 
-pub use parser::{DataEvent, Event, EventParser};
+pub use parser::{DataEvent, Event, EventParser, MAX_EVENT_SIZE};

@@ -27,6 +27,10 @@ const LF: u8 = b'\n';
 const CR: u8 = b'\r';
 const BOM: [u8; 3] = *b"\xEF\xBB\xBF";
 
+/// The largest event that a parser should take where nobody says otherwise: images and audio come in base64, which
+/// takes megabytes in one event. `OpenAI`'s client for Go takes lines of this size.
+pub const MAX_EVENT_SIZE: usize = 32 * 1024 * 1024;
+
 /// Buffers up to this size are kept from event to event; larger ones go back, so that one large event does
 /// not weigh on a connection that stays open for hours. Chunks of a chat stream are 200 to 700 bytes.
 const KEPT_CAPACITY: usize = 1024;
