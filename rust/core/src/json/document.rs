@@ -394,19 +394,12 @@ impl Packed {
         text.get(start..end)?.strip_prefix('"')?.strip_suffix('"')
     }
 
-    /// The scalar in which, or right behind which, a place of the text is: its node, its kind and its span. A
-    /// string has the place between its quotes or at the closing one; a number also at the byte behind it, where
-    /// it might go on.
+    /// The scalar in which another text may differ for the first time at a place: its node, its kind and its span.
     pub(super) fn scalar_at(&self, at: usize, text: &[u8]) -> Option<(usize, Kind, usize, usize)> {
         let number = self.nodes.partition_point(|node| usize::from(node.value[0]) <= at).checked_sub(1)?;
         let [start, end] = self.nodes[number].value.map(usize::from);
         let kind = Kind::of(text[start]);
-        let inside = match kind {
-            Kind::String => start < at && at < end,
-            Kind::Number => at <= end,
-            _ => false,
-        };
-        inside.then_some((number, kind, start, end))
+        kind.may_differ_at(at, start, end).then_some((number, kind, start, end))
     }
 }
 

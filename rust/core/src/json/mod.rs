@@ -15,4 +15,5 @@ pub use alike::{Alike, Changing, Place, Scalar};
 pub use complete::Completeness;
 pub use document::{Document, Invalid};
 pub use reader::{Fit, MAX_TEMPLATES, Read, Reader, Shared, Stretch};
+pub(crate) use template::MAX_GAPS;
 pub use value::{Kind, Members, Value, compact, is_zero};

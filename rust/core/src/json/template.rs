@@ -23,7 +23,7 @@ use super::scan::{self, common_prefix};
 use super::value::Kind;
 
 /// More differences than these cost more than a parse does.
-pub(super) const MAX_GAPS: usize = 8;
+pub(crate) const MAX_GAPS: usize = 8;
 
 /// A scalar of a template that changes from text to text.
 #[derive(Clone, Copy, Debug, Default)]
@@ -130,8 +130,7 @@ impl Template {
         }
     }
 
-    /// The scalar in which, or right behind which, a place of the text is. A string has the place between its
-    /// quotes or at the closing one; a number also at the byte behind it, where it might go on.
+    /// The scalar in which another text may differ for the first time at a place.
     fn gap_at(&self, at: usize) -> Option<Gap> {
         let (node, kind, start, end) = self.values.scalar_at(at, self.text.as_bytes())?;
         let is_string = kind == Kind::String;

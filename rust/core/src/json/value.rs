@@ -37,6 +37,17 @@ impl Kind {
             _ => Self::Number,
         }
     }
+
+    /// Whether two texts that differ in scalars alone may do so at a place for the first time, where one of them has a
+    /// value of this kind: in a string between its quotes or at the closing one; in a number also right behind it, where
+    /// it may go on.
+    pub(crate) fn may_differ_at(self, at: usize, start: usize, end: usize) -> bool {
+        match self {
+            Self::String => start < at && at < end,
+            Self::Number => start <= at && at <= end,
+            _ => false,
+        }
+    }
 }
 
 /// The values right inside a container.

@@ -17,23 +17,17 @@ use std::iter;
 
 use super::lines::{Splice, Treatment, ends_with_blank_line};
 use crate::json::scan::{self, common_prefix};
-use crate::json::{Kind, Value};
+use crate::json::{Kind, MAX_GAPS, MAX_TEMPLATES, Value};
 
 /// Larger blocks are rare, and would weigh on a connection that stays open for hours.
 const MAX_BLOCK: usize = 2 * 1024;
 
-/// Text, a fragment of a tool call, reasoning.
-const MAX_TEMPLATES: usize = 3;
-
-/// More differences than these are read anew.
-const MAX_GAPS: usize = 8;
-
-/// A block is small, and so is this.
+/// A string or a number. A block is small, and so is this.
 #[derive(Clone, Copy, Debug)]
 struct Scalar {
     start: u16,
     end: u16,
-    is_string: bool,
+    kind: Kind,
 }
 
 #[derive(Debug, Default)]
@@ -126,14 +120,11 @@ impl Templates {
         let template = &mut self.known[at];
         template.block.clear();
         template.block.extend_from_slice(block);
-        let scalars = payload.descendants().filter(|value| !fixed.contains(&value.start()));
+        let varies = |value: &Value<'_>| !fixed.contains(&value.start());
+        let scalar = |value: Value<'_>| Scalar::new(start + value.start(), start + value.end(), value.kind());
         template.scalars.clear();
         template.scalars.reserve(payload.descendants().size_hint().0);
-        template.scalars.extend(scalars.filter_map(|value| {
-            let is_string = value.kind() == Kind::String;
-            let is_scalar = is_string || value.kind() == Kind::Number;
-            Scalar::new(start + value.start(), start + value.end(), is_string).filter(|_| is_scalar)
-        }));
+        template.scalars.extend(payload.descendants().filter(varies).filter_map(scalar));
         template.splices = splices;
         template.varied.clear();
     }
@@ -174,7 +165,7 @@ impl Template {
             let behind = self.scalars[next..].partition_point(|scalar| scalar.start() <= at);
             let number = next + behind.checked_sub(1)?;
             let scalar = self.scalars[number];
-            if !scalar.has(at) || gaps.len() == MAX_GAPS {
+            if !scalar.kind.may_differ_at(at, scalar.start(), scalar.end()) || gaps.len() == MAX_GAPS {
                 return None;
             }
             let from = in_new + (scalar.start() - in_old);
@@ -188,8 +179,9 @@ impl Template {
 }
 
 impl Scalar {
-    fn new(start: usize, end: usize, is_string: bool) -> Option<Self> {
-        Some(Self { start: start.try_into().ok()?, end: end.try_into().ok()?, is_string })
+    fn new(start: usize, end: usize, kind: Kind) -> Option<Self> {
+        let is_scalar = matches!(kind, Kind::String | Kind::Number);
+        is_scalar.then_some(Self { start: start.try_into().ok()?, end: end.try_into().ok()?, kind })
     }
 
     fn start(self) -> usize {
@@ -200,15 +192,9 @@ impl Scalar {
         self.end.into()
     }
 
-    /// Whether another text may differ in it for the first time at this place. A string has the place between
-    /// its quotes or at the closing one; a number also right behind it, where it might go on.
-    fn has(self, at: usize) -> bool {
-        if self.is_string { self.start() < at && at < self.end() } else { at <= self.end() }
-    }
-
     /// The length of the scalar of the same kind at the beginning of a text, if there is one.
     fn len_in(self, text: &[u8]) -> Option<usize> {
-        if self.is_string {
+        if self.kind == Kind::String {
             let content = usize::from(text.first() == Some(&b'"'));
             (content == 1).then(|| scan::string(text, content).ok()).flatten().map(|string| string.close + 1)
         } else {
