@@ -10,7 +10,7 @@
 use crate::LimitExceeded;
 use crate::json::{Alike, Document, Fit, Read, Reader, Shared, Stretch, Value};
 use crate::sse::{DataEvent, Event, EventParser};
-use crate::stream::data::{Data, DataParser, SENTINEL, Sort, sort};
+use crate::stream::data::{Data, DataKind, DataParser, SENTINEL, classify};
 
 /// An error document longer than this is not waited for.
 const MAX_BODY: usize = 64 * 1024;
@@ -377,10 +377,10 @@ impl ChunkParser {
         if lines.at < lines.text.len() {
             self.lines = Some(lines);
         }
-        match self.data.sort(self.text.as_bytes()) {
-            Sort::Payload => {}
-            Sort::Nothing => return Step::Nothing,
-            Sort::Done => {
+        match self.data.take(self.text.as_bytes()) {
+            DataKind::Payload => {}
+            DataKind::Nothing => return Step::Nothing,
+            DataKind::Done => {
                 self.lines = None;
                 return Step::Nothing;
             }
@@ -412,9 +412,9 @@ fn has_whole_line(text: &str) -> bool {
     let mut lines = text.split('\n');
     let mut document = Document::default();
     text.contains('\n')
-        && lines.any(|line| match sort(line.as_bytes(), Some(SENTINEL)) {
-            Sort::Payload => line.trim_start().starts_with('{') && document.read(line).is_ok(),
-            Sort::Nothing => false,
-            Sort::Done => true,
+        && lines.any(|line| match classify(line.as_bytes(), Some(SENTINEL)) {
+            DataKind::Payload => line.trim_start().starts_with('{') && document.read(line).is_ok(),
+            DataKind::Nothing => false,
+            DataKind::Done => true,
         })
 }

@@ -23,8 +23,8 @@ pub struct DataParser {
     events: EventParser,
     /// Without white space around it; None for streams that have none.
     sentinel: Option<Box<str>>,
-    /// The sentinel looks like an object, so that an object may be the sentinel.
-    is_object: bool,
+    /// It looks like an object: an object may be the sentinel.
+    sentinel_is_object: bool,
     done: bool,
 }
 
@@ -38,11 +38,11 @@ impl DataParser {
     /// The same over an event parser with options of its own.
     pub(super) fn of(events: EventParser, sentinel: Option<&str>) -> Self {
         let sentinel = sentinel.map(trim);
-        let is_object = sentinel.is_some_and(|text| text.starts_with('{'));
-        Self { events, sentinel: sentinel.map(Into::into), is_object, done: false }
+        let sentinel_is_object = sentinel.is_some_and(is_object);
+        Self { events, sentinel: sentinel.map(Into::into), sentinel_is_object, done: false }
     }
 
-    /// Takes bytes off `rest` until an event is complete and sorts it. None when `rest` is used up.
+    /// Takes bytes off `rest` until an event is complete, and tells what its data is. None when `rest` is used up.
     ///
     /// # Errors
     ///
@@ -56,10 +56,10 @@ impl DataParser {
             return Ok(None);
         }
         let sentinel = self.sentinel.as_deref();
-        Ok(self.events.next_event(rest)?.map(|event| match sort(event.data, sentinel) {
-            Sort::Payload => Data::Payload(event),
-            Sort::Nothing => Data::Nothing,
-            Sort::Done => {
+        Ok(self.events.next_event(rest)?.map(|event| match classify(event.data, sentinel) {
+            DataKind::Payload => Data::Payload(event),
+            DataKind::Nothing => Data::Nothing,
+            DataKind::Done => {
                 self.done = true;
                 Data::Done
             }
@@ -69,7 +69,7 @@ impl DataParser {
     /// Where the data of the next event begins, as [`EventParser::peek_data`] tells. That of an object is a payload.
     #[inline]
     pub fn peek_object(&mut self, rest: &mut &[u8]) -> Option<usize> {
-        if self.done || self.is_object { None } else { self.events.peek_data(rest) }
+        if self.done || self.sentinel_is_object { None } else { self.events.peek_data(rest) }
     }
 
     /// Takes the block that [`peek_object`](Self::peek_object) has found, as [`EventParser::take_data`] does.
@@ -97,10 +97,10 @@ impl DataParser {
             return None;
         }
         let data = self.events.incomplete_data()?;
-        match sort(data, self.sentinel.as_deref()) {
-            Sort::Payload => {}
-            Sort::Nothing => return None,
-            Sort::Done => {
+        match classify(data, self.sentinel.as_deref()) {
+            DataKind::Payload => {}
+            DataKind::Nothing => return None,
+            DataKind::Done => {
                 self.done = true;
                 self.events.take_incomplete();
                 return None;
@@ -118,11 +118,11 @@ impl DataParser {
         self.events.take_incomplete()
     }
 
-    /// Sorts a text as the data of an event would be, the sentinel's effect included.
-    pub(super) fn sort(&mut self, data: &[u8]) -> Sort {
-        let sorted = sort(data, self.sentinel.as_deref());
-        self.done |= matches!(sorted, Sort::Done);
-        sorted
+    /// Takes a text as the data of an event, the sentinel's effect included; tells what it is.
+    pub(super) fn take(&mut self, data: &[u8]) -> DataKind {
+        let kind = classify(data, self.sentinel.as_deref());
+        self.done |= matches!(kind, DataKind::Done);
+        kind
     }
 
     /// Begins anew, with the same limit and sentinel.
@@ -144,32 +144,38 @@ impl DataParser {
     }
 }
 
-pub(super) enum Sort {
+/// What [`Data`] tells, without the event.
+pub(super) enum DataKind {
     Payload,
     Nothing,
     Done,
 }
 
-/// Sorts the data of an event.
-pub(super) fn sort(data: &[u8], sentinel: Option<&str>) -> Sort {
-    // An object is by far the most common, and certainly neither of the others.
-    if data.first() == Some(&b'{') && sentinel.is_none_or(|text| !text.starts_with('{')) {
-        return Sort::Payload;
+/// Tells what the data of an event is.
+pub(super) fn classify(data: &[u8], sentinel: Option<&str>) -> DataKind {
+    // An object is by far the most common, and neither of the others where the sentinel is none.
+    if data.first() == Some(&b'{') && !sentinel.is_some_and(is_object) {
+        return DataKind::Payload;
     }
     let text = String::from_utf8_lossy(data);
     let text = trim(&text);
     if text.is_empty() || text.starts_with(':') {
-        Sort::Nothing
+        DataKind::Nothing
     } else if sentinel == Some(text) {
-        Sort::Done
+        DataKind::Done
     } else {
-        Sort::Payload
+        DataKind::Payload
     }
+}
+
+/// Whether a text looks like an object, as no sentinel of a provider does.
+fn is_object(text: &str) -> bool {
+    text.starts_with('{')
 }
 
 /// Whether the data of an event of a chat is the sentinel.
 pub(crate) fn is_sentinel(data: &str) -> bool {
-    matches!(sort(data.as_bytes(), Some(SENTINEL)), Sort::Done)
+    matches!(classify(data.as_bytes(), Some(SENTINEL)), DataKind::Done)
 }
 
 /// Takes off what Python's `str.strip` takes off: Unicode's white space and the four separator controls.

@@ -1,6 +1,6 @@
 //! Joins events and JSON: what the data of an event is to a reader of a chat stream.
 //!
-//! [`DataParser`] sorts the data of events: a payload, the sentinel that ends the stream, or nothing.
+//! [`DataParser`] tells what the data of an event is: a payload, the sentinel that ends the stream, or nothing.
 //! [`ValueParser`] knows payloads like earlier ones, for readers who decode by other means.
 //! [`ChunkParser`] reads payloads as JSON and gets over broken ones. [`ChatReader`] adds the chunks up and
 //! tells in the end whether the stream was whole. [`Timings`] tells when things happened.
