@@ -4,9 +4,8 @@
 //! are always there; a field that never came is null where the canonical body must have it, else left out.
 //! Written in one pass; the cost is linear in the message.
 
-use std::fmt::Write;
-
 use crate::chat::{Accumulator, Choice, Extras, Text, ToolCall};
+use crate::json::write_string;
 
 impl Accumulator {
     /// The body. `ended` tells whether the stream has; `id_of` gives the id of a call, by the index of its
@@ -147,7 +146,7 @@ impl Object {
         if !std::mem::take(&mut self.empty) {
             self.out.push(',');
         }
-        write_text(&mut self.out, key);
+        write_string(&mut self.out, key);
         self.out.push(':');
     }
 
@@ -164,7 +163,7 @@ impl Object {
 
     fn text(&mut self, key: &str, text: &str) {
         self.key(key);
-        write_text(&mut self.out, text);
+        write_string(&mut self.out, text);
     }
 
     fn text_if(&mut self, key: &str, text: Option<&str>) {
@@ -207,24 +206,4 @@ impl Object {
         }
         self.out.push(']');
     }
-}
-
-/// Writes a JSON string. Of what must be escaped, the two common ones are short.
-pub(crate) fn write_text(out: &mut String, text: &str) {
-    out.push('"');
-    let mut rest = text;
-    while let Some(at) = rest.find(|c: char| c < ' ' || c == '"' || c == '\\') {
-        out.push_str(&rest[..at]);
-        match rest.as_bytes()[at] {
-            byte @ (b'"' | b'\\') => out.extend(['\\', char::from(byte)]),
-            b'\n' => out.push_str("\\n"),
-            control => {
-                // Writing to a String does not fail.
-                let _ = write!(out, "\\u{control:04x}");
-            }
-        }
-        rest = &rest[at + 1..];
-    }
-    out.push_str(rest);
-    out.push('"');
 }

@@ -5,8 +5,7 @@
 //! choice's `error`; a Responses `error`, `response.failed` or `response.incomplete` event; and the same as
 //! the first item of an array, as Gemini sends its error documents.
 
-use crate::chat::body::write_text;
-use crate::json::{Kind, Value};
+use crate::json::{Kind, Value, write_string};
 
 /// An error as the provider told it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -72,7 +71,7 @@ impl ProviderError {
     #[must_use]
     pub fn of_text(text: &str) -> Self {
         let mut raw = String::new();
-        write_text(&mut raw, text);
+        write_string(&mut raw, text);
         Self { message: text.into(), kind: None, code: None, raw: raw.into() }
     }
 

@@ -20,7 +20,6 @@ mod reasoning;
 mod text;
 mod tool_calls;
 
-pub(crate) use body::write_text;
 pub(crate) use fragment::is_call_field;
 
 pub use accumulator::{Accumulator, Limits, OverLimit};

@@ -16,4 +16,5 @@ pub use complete::Completeness;
 pub use document::{Document, Invalid};
 pub use reader::{Fit, MAX_TEMPLATES, Read, Reader, Shared, Stretch};
 pub(crate) use template::MAX_GAPS;
+pub(crate) use value::write_string;
 pub use value::{Kind, Members, Value, compact, is_zero};

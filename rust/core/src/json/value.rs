@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
+use std::fmt::Write;
 
 use memchr::memchr;
 
@@ -353,4 +354,24 @@ pub fn compact(text: &str) -> String {
             !matches!(c, ' ' | '\t' | '\n' | '\r')
         })
         .collect()
+}
+
+/// Writes a JSON string. Of what must be escaped, the two common ones are short.
+pub(crate) fn write_string(out: &mut String, text: &str) {
+    out.push('"');
+    let mut rest = text;
+    while let Some(at) = rest.find(|c: char| c < ' ' || c == '"' || c == '\\') {
+        out.push_str(&rest[..at]);
+        match rest.as_bytes()[at] {
+            byte @ (b'"' | b'\\') => out.extend(['\\', char::from(byte)]),
+            b'\n' => out.push_str("\\n"),
+            control => {
+                // Writing to a String does not fail.
+                let _ = write!(out, "\\u{control:04x}");
+            }
+        }
+        rest = &rest[at + 1..];
+    }
+    out.push_str(rest);
+    out.push('"');
 }

@@ -4,7 +4,8 @@
 //! an `error` at its top. Behind it comes the sentinel, for clients that wait for one. The text of a provider's
 //! own error is handed on, nothing else of what came. The texts and codes are those of `encode_error` in Python.
 
-use crate::chat::{ProviderError, write_text};
+use crate::chat::ProviderError;
+use crate::json::write_string;
 use crate::stream::{SENTINEL, StreamEnd};
 
 /// The sentinel as an event.
@@ -41,6 +42,6 @@ fn event(message: &str, kind: &str, code: &str) -> String {
 
 fn quoted(text: &str) -> String {
     let mut out = String::new();
-    write_text(&mut out, text);
+    write_string(&mut out, text);
     out
 }

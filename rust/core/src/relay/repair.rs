@@ -16,8 +16,8 @@ use std::collections::BTreeMap;
 
 use super::lines::Splice;
 use super::rules::{Entry, cut};
-use crate::chat::{self, Accumulator, ToolCall, ToolCalls, is_call_field, write_text};
-use crate::json::{Kind, Value};
+use crate::chat::{self, Accumulator, ToolCall, ToolCalls, is_call_field};
+use crate::json::{Kind, Value, write_string};
 
 /// What a client has been told of a call.
 #[derive(Clone, Copy, Debug, Default)]
@@ -189,7 +189,7 @@ pub(super) fn made_chunk(message: &Accumulator, index: u64, delta: &str, reason:
     let mut text = String::from("{");
     if let Some(id) = &message.id {
         text.push_str("\"id\":");
-        write_text(&mut text, id);
+        write_string(&mut text, id);
         text.push(',');
     }
     text.push_str("\"object\":\"chat.completion.chunk\",");
@@ -200,7 +200,7 @@ pub(super) fn made_chunk(message: &Accumulator, index: u64, delta: &str, reason:
     }
     if let Some(model) = &message.model {
         text.push_str("\"model\":");
-        write_text(&mut text, model);
+        write_string(&mut text, model);
         text.push(',');
     }
     text + &format!("\"choices\":[{{\"index\":{index},\"delta\":{delta},\"finish_reason\":{reason}}}]}}")
@@ -355,25 +355,25 @@ fn write_fragment(
     let mut out = format!("{{\"index\":{index}");
     let mut member = |key: &str, write: &dyn Fn(&mut String)| {
         out.push(',');
-        write_text(&mut out, key);
+        write_string(&mut out, key);
         out.push(':');
         write(&mut out);
     };
     if let Some(id) = id {
-        member("id", &|out| write_text(out, id));
-        member("type", &|out| write_text(out, if call.kind.is_empty() { part } else { &call.kind }));
+        member("id", &|out| write_string(out, id));
+        member("type", &|out| write_string(out, if call.kind.is_empty() { part } else { &call.kind }));
     }
     member(part, &|out| {
         out.push('{');
         if !name.is_empty() || id.is_some() {
             out.push_str("\"name\":");
-            write_text(out, name);
+            write_string(out, name);
             out.push_str(if goes_on { "" } else { "," });
         }
         if !goes_on {
-            write_text(out, text);
+            write_string(out, text);
             out.push(':');
-            write_text(out, arguments);
+            write_string(out, arguments);
         }
         let own = item.and_then(|item| item.get(part)).into_iter().flat_map(Value::members);
         let own = own.filter(|(key, _)| id.is_none() && *key != "name" && *key != text);
@@ -381,7 +381,7 @@ fn write_fragment(
         let kept = call.function_extras.iter().filter(|_| id.is_some());
         for (key, raw) in kept.map(|(key, raw)| (key.to_owned(), raw.to_owned())).chain(own) {
             out.push(',');
-            write_text(out, &key);
+            write_string(out, &key);
             out.push(':');
             out.push_str(&raw);
         }
