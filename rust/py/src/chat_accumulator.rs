@@ -103,7 +103,7 @@ impl ChatAccumulator {
         }
         let text = String::from_utf8_lossy(json.as_bytes());
         let added = accumulator.core.add(&text);
-        added.map(drop).map_err(|exceeded| errors::limit_exceeded(py, exceeded, &PyList::empty(py)))
+        added.map_err(|exceeded| errors::limit_exceeded(py, exceeded, &PyList::empty(py)))
     }
 
     fn close(slf: &Bound<'_, Self>) -> PyResult<()> {

@@ -210,23 +210,22 @@ impl ChatReader {
         Ok(step)
     }
 
-    /// Adds a chunk that came by another way; false if the text is no JSON.
+    /// Adds a chunk that came by another way, as JSON text. Any other text is passed over.
     ///
     /// # Errors
     ///
     /// The message went over a limit.
-    pub fn add(&mut self, text: &str) -> Result<bool, LimitExceeded> {
+    pub fn add(&mut self, text: &str) -> Result<(), LimitExceeded> {
         if let Some(exceeded) = self.exceeded.as_deref() {
             return Err(*exceeded);
         }
         let mut document = Document::default();
-        let valid = document.read(text).is_ok();
-        if valid {
-            self.added += 1;
-            let added = self.accumulator.own().add("", document.root(text));
-            added.map_err(|over| remember(&mut self.exceeded, over, 0, 0))?;
+        if document.read(text).is_err() {
+            return Ok(());
         }
-        Ok(valid)
+        self.added += 1;
+        let added = self.accumulator.own().add("", document.root(text));
+        added.map_err(|over| remember(&mut self.exceeded, over, 0, 0))
     }
 
     /// Marks the end of the stream: takes an unterminated last event if it is whole, and decides the verdict.
