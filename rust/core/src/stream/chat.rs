@@ -42,8 +42,8 @@ impl StreamEnd {
 #[derive(Debug)]
 pub struct ChatReader {
     chunks: ChunkParser,
-    accumulator: Message,
-    /// How many chunks came by another way.
+    message: Message,
+    /// How many chunks came through [`add`](Self::add): payloads too, for the verdict.
     added: u64,
     end: Option<StreamEnd>,
     exceeded: Option<Box<LimitExceeded>>,
@@ -55,7 +55,7 @@ impl ChatReader {
     pub fn new(max_event_size: usize, limits: Limits, merge_choices: bool) -> Self {
         Self {
             chunks: ChunkParser::new(max_event_size),
-            accumulator: Message::Own(Accumulator::new(limits, merge_choices)),
+            message: Message::Own(Accumulator::new(limits, merge_choices)),
             added: 0,
             end: None,
             exceeded: None,
@@ -96,11 +96,11 @@ impl ChatReader {
         longest: usize,
         mut then: impl FnMut(&Stretch, &[u8]),
     ) -> bool {
-        let Self { chunks, accumulator, exceeded, .. } = self;
-        if exceeded.is_some() || !accumulator.has_plan() {
+        let Self { chunks, message, exceeded, .. } = self;
+        if exceeded.is_some() || !message.has_plan() {
             return false;
         }
-        let Some(mut growing) = accumulator.own().growing() else { return false };
+        let Some(mut growing) = message.own().growing() else { return false };
         chunks.take_strings(rest, growing.by, |text, stretch, block| {
             let taken = block.len() <= longest && growing.push(text);
             if taken {
@@ -124,11 +124,11 @@ impl ChatReader {
         longest: usize,
         mut then: impl FnMut(&Alike<'_>, &[u8]),
     ) -> Result<bool, LimitExceeded> {
-        let Self { chunks, accumulator, exceeded, .. } = self;
-        if exceeded.is_some() || !accumulator.has_plan() {
+        let Self { chunks, message, exceeded, .. } = self;
+        if exceeded.is_some() || !message.has_plan() {
             return Ok(false);
         }
-        let accumulator = accumulator.own();
+        let accumulator = message.own();
         let added = chunks.take_alike(rest, |alike, block| {
             if block.len() > longest {
                 return None;
@@ -173,7 +173,7 @@ impl ChatReader {
     /// As for [`feed`](Self::feed).
     #[inline]
     pub fn add_lone(&mut self, lone: &Lone<'_>) -> Result<(), LimitExceeded> {
-        let accumulator = self.accumulator.own();
+        let accumulator = self.message.own();
         let planned = self.chunks.alike(lone).and_then(|alike| accumulator.add_alike(&alike));
         let added = match planned {
             Some(added) => added,
@@ -201,10 +201,10 @@ impl ChatReader {
             && malformed.event == "error"
         {
             let text = String::from_utf8_lossy(malformed.data);
-            self.accumulator.own().error.get_or_insert_with(|| ProviderError::of_text(&text).into());
+            self.message.own().error.get_or_insert_with(|| ProviderError::of_text(&text).into());
         }
         if let Some(Step::Chunk(chunk)) = step {
-            let added = self.accumulator.own().add(chunk.event, chunk.value);
+            let added = self.message.own().add(chunk.event, chunk.value);
             added.map_err(|over| remember(&mut self.exceeded, over, chunk.number, chunk.offset))?;
         }
         Ok(step)
@@ -224,7 +224,7 @@ impl ChatReader {
             return Ok(());
         }
         self.added += 1;
-        let added = self.accumulator.own().add("", document.root(text));
+        let added = self.message.own().add("", document.root(text));
         added.map_err(|over| remember(&mut self.exceeded, over, 0, 0))
     }
 
@@ -244,15 +244,15 @@ impl ChatReader {
         let mut last = None;
         if let Some(chunk) = self.chunks.close() {
             last = Some(chunk.text.to_owned());
-            self.accumulator
+            self.message
                 .own()
                 .add(chunk.event, chunk.value)
                 .map_err(|over| remember(&mut self.exceeded, over, chunk.number, chunk.offset))?;
         }
-        if self.accumulator.error.is_none()
+        if self.message.error.is_none()
             && let Some(body) = self.chunks.body()
         {
-            self.accumulator.own().error = ProviderError::find(body.event, body.value).map(Box::new);
+            self.message.own().error = ProviderError::find(body.event, body.value).map(Box::new);
         }
         self.end = Some(self.verdict());
         Ok(last)
@@ -274,13 +274,13 @@ impl ChatReader {
     /// The message as far as it has come.
     #[must_use]
     pub fn message(&self) -> &Accumulator {
-        &self.accumulator
+        &self.message
     }
 
     /// The same, to be kept: it stays as it is when more comes.
     #[must_use]
     pub fn shared_message(&mut self) -> Arc<Accumulator> {
-        self.accumulator.share()
+        self.message.share()
     }
 
     /// The parser below, for its counters.
@@ -306,7 +306,7 @@ impl ChatReader {
         let mut finished = Vec::new();
         if ended || !final_only {
             let mut document = Document::default();
-            for (index, choice) in self.accumulator.own().choices_mut() {
+            for (index, choice) in self.message.own().choices_mut() {
                 let reason = choice.finish_reason.is_some();
                 let places = choice.tool_calls.finished(ended, reason, &mut document);
                 finished.extend(places.into_iter().map(|place| (index, place)));
@@ -318,7 +318,7 @@ impl ChatReader {
     /// Begins anew, with the same limits.
     pub fn reset(&mut self) {
         self.chunks.reset();
-        self.accumulator = Message::Own(self.accumulator.renewed());
+        self.message = Message::Own(self.message.renewed());
         self.added = 0;
         self.end = None;
         self.exceeded = None;
@@ -326,7 +326,7 @@ impl ChatReader {
 
     fn verdict(&self) -> StreamEnd {
         let events = self.chunks.data().events();
-        if self.accumulator.error.is_some() {
+        if self.message.error.is_some() {
             StreamEnd::Error
         } else if self.chunks.data().is_done() {
             StreamEnd::Done
@@ -336,7 +336,7 @@ impl ChatReader {
             StreamEnd::Truncated
         } else if self.chunks.payloads() + self.added == 0 {
             StreamEnd::Empty
-        } else if self.accumulator.is_finished() {
+        } else if self.message.is_finished() {
             StreamEnd::Finished
         } else {
             StreamEnd::Truncated
