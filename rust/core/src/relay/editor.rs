@@ -66,12 +66,12 @@ impl Editor {
 
     /// How many events were sent on otherwise than they came.
     pub fn edited_count(&self) -> u64 {
-        self.events.edited_count
+        self.events.edited_count()
     }
 
     /// How many events and comments were not sent on.
     pub fn dropped_count(&self) -> u64 {
-        self.events.dropped_count
+        self.events.dropped_count()
     }
 
     /// Takes the next bytes, and gives what is to be sent on: None for the chunk as it is.
@@ -111,7 +111,7 @@ impl Editor {
         if end.is_some_and(StreamEnd::is_complete) && !self.events.done {
             self.events.settle(observer, show);
         }
-        self.out.append(&mut self.events.before);
+        self.events.write_before(&mut self.out);
         if self.events.rules.append_error && !self.events.done {
             if was_passing {
                 // Some of an event that was too large has been sent on: end it.
@@ -242,11 +242,7 @@ impl Editor {
     /// Takes note of so many events like an earlier one.
     fn note(&mut self, treatment: Treatment, count: u64) {
         (self.dropped, self.waits, self.drops_blank) = (treatment == Treatment::Drop, false, false);
-        match treatment {
-            Treatment::Keep => {}
-            Treatment::Splice => self.events.edited_count += count,
-            Treatment::Drop => self.events.dropped_count += count,
-        }
+        self.events.count(treatment, count);
     }
 
     fn take(
@@ -289,14 +285,16 @@ impl Editor {
         let drop = matches!(outcome, Outcome::Drop);
         if kind != Kind::LineEnd {
             self.drops_blank = drop && kind == Kind::Comment;
-            self.events.dropped_count += u64::from(drop && whole && kind != Kind::Blank);
+            if drop && whole && kind != Kind::Blank {
+                self.events.count(Treatment::Drop, 1);
+            }
         }
         self.dropped = matches!(outcome, Outcome::Drop | Outcome::Replaced(_));
         self.waits = matches!(outcome, Outcome::Wait);
         let goes_on = in_chunk && matches!(outcome, Outcome::Keep | Outcome::Splice(_));
-        if !(goes_on && self.events.before.is_empty()) {
+        if !goes_on || self.events.has_before() {
             chunk.flush(if in_chunk { bytes.len() } else { chunk.end }, &mut self.out);
-            self.out.append(&mut self.events.before);
+            self.events.write_before(&mut self.out);
         }
         match outcome {
             // The run goes on with it.
@@ -327,14 +325,14 @@ impl Editor {
             Kind::Comment if self.events.rules.drop_comments => Outcome::Drop,
             _ => {
                 self.events.release(&[], observer, show);
-                self.events.before.extend_from_slice(bytes);
+                self.events.put_before(bytes);
                 Outcome::Wait
             }
         };
         match outcome {
-            Outcome::Keep if self.events.rules.append_error => self.events.before.append(&mut ended),
-            Outcome::Keep => self.events.before.extend_from_slice(bytes),
-            Outcome::New(mut bytes) | Outcome::Replaced(mut bytes) => self.events.before.append(&mut bytes),
+            Outcome::Keep if self.events.rules.append_error => self.events.put_before(&ended),
+            Outcome::Keep => self.events.put_before(bytes),
+            Outcome::New(bytes) | Outcome::Replaced(bytes) => self.events.put_before(&bytes),
             Outcome::Wait | Outcome::Drop | Outcome::Splice(_) => {}
         }
     }

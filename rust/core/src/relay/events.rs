@@ -58,13 +58,13 @@ pub(super) struct Events {
     /// Understands the events that are shown; None if none is.
     shown: Option<EventParser>,
     /// What is to be written ahead of the event at hand.
-    pub before: Vec<u8>,
+    before: Vec<u8>,
     /// An event was sent on that clients take for an error.
     pub told: bool,
     /// The sentinel was sent on.
     pub done: bool,
-    pub edited_count: u64,
-    pub dropped_count: u64,
+    edited_count: u64,
+    dropped_count: u64,
 }
 
 impl Events {
@@ -88,6 +88,40 @@ impl Events {
     /// How many bytes wait for the next event.
     pub fn pending(&self) -> usize {
         self.held.as_ref().map_or(0, |held| held.block.len())
+    }
+
+    /// How many events were sent on otherwise than they came.
+    pub fn edited_count(&self) -> u64 {
+        self.edited_count
+    }
+
+    /// How many events and comments were not sent on.
+    pub fn dropped_count(&self) -> u64 {
+        self.dropped_count
+    }
+
+    /// Counts so many events, or comments, for which this was done.
+    pub fn count(&mut self, treatment: Treatment, events: u64) {
+        match treatment {
+            Treatment::Keep => {}
+            Treatment::Splice => self.edited_count += events,
+            Treatment::Drop => self.dropped_count += events,
+        }
+    }
+
+    /// Whether anything is to be written ahead of the event at hand.
+    pub fn has_before(&self) -> bool {
+        !self.before.is_empty()
+    }
+
+    /// Writes it.
+    pub fn write_before(&mut self, out: &mut Vec<u8>) {
+        out.append(&mut self.before);
+    }
+
+    /// Adds to it.
+    pub fn put_before(&mut self, bytes: &[u8]) {
+        self.before.extend_from_slice(bytes);
     }
 
     /// Whether events are shown.
