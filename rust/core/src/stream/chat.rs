@@ -147,8 +147,8 @@ impl ChatReader {
         self.chunks.begin(chunk);
     }
 
-    /// Takes the next event off `rest`, if it is a lone chunk, and adds it up. Where this gives None, nothing has been
-    /// taken, and [`next_step`](Self::next_step) tells what comes.
+    /// Takes the next event off `rest`, if it is a lone chunk, and adds it up. Where this gives None, no more has been
+    /// taken than by [`ChunkParser::next_lone`], and [`next_step`](Self::next_step) tells what comes.
     ///
     /// # Errors
     ///

@@ -129,8 +129,8 @@ impl ChunkParser {
         }
     }
 
-    /// Takes the next event off `rest`, if it is a lone chunk. Where this gives None, nothing has been taken, and
-    /// [`next_step`](Self::next_step) tells what comes.
+    /// Takes the next event off `rest`, if it is a lone chunk. Where this gives None, nothing has been taken but the LF of
+    /// a line end whose CR came before, and [`next_step`](Self::next_step) tells what comes.
     #[inline]
     pub fn next_lone<'c>(&mut self, rest: &mut &'c [u8]) -> Option<Lone<'c>> {
         if self.lines.is_some() {

@@ -22,8 +22,9 @@ impl ValueParser {
     }
 
     /// Takes the next event off `rest`, if its data is a JSON object like an earlier one, and the event is a block of
-    /// one `data` line, whole in what was fed. Where this gives None, nothing has been taken, and
-    /// [`next_data`](Self::next_data) tells what comes.
+    /// one `data` line, whole in what was fed. Where this gives None, no more has been taken than by
+    /// [`ChunkParser::next_lone`](crate::stream::ChunkParser::next_lone), and [`next_data`](Self::next_data) tells what
+    /// comes.
     #[inline]
     pub fn next_like<'c>(&mut self, rest: &mut &'c [u8]) -> Option<Lone<'c>> {
         let reader = self.reader.as_mut()?;

@@ -2,7 +2,8 @@
 //! ends without a search for the end of its line.
 //!
 //! Nothing of such a block is held, and none of it can set a type, an ID or a reconnection time. Where a block may be
-//! anything else, or is not whole in what was fed, nothing is taken, and it is for the parser.
+//! anything else, or is not whole in what was fed, it is left to the parser, and nothing is taken but what is no part of
+//! it: the LF of a line end whose CR was the last byte before.
 
 use memchr::memchr2;
 
@@ -21,7 +22,8 @@ pub struct DataEvent<'c> {
 
 impl EventParser {
     /// Where the data of an event begins whose block is nothing but one `data` line, if `rest` may begin with such
-    /// a block: for a reader who knows where the data ends without looking for the end of its line.
+    /// a block: for a reader who knows where the data ends without looking for the end of its line. Nothing is taken
+    /// but the LF of a line end whose CR came before.
     #[inline]
     pub fn peek_data(&mut self, rest: &mut &[u8]) -> Option<usize> {
         if !self.at_block {
@@ -38,7 +40,7 @@ impl EventParser {
         Some(5 + usize::from(value.first() == Some(&b' ')))
     }
 
-    /// Whether a block begins here. What may stand before it is taken.
+    /// Whether a block begins here. The LF of a line end whose CR came before is taken.
     #[inline(never)]
     fn reaches_block(&mut self, rest: &mut &[u8]) -> bool {
         if self.dispatched {
