@@ -163,7 +163,7 @@ fn sent_by_rules(body: &str) -> String {
 }
 
 #[test]
-fn events_like_the_last_one_are_compared_and_not_read() {
+fn events_that_differ_in_scalars_are_all_edited_as_the_first() {
     let event = |n: usize| format!("data: {{\"model\":\"m\",\"c\":\"{n}\",\"n\":{n}}}\n\n");
     let rules = &rules()[0];
     let body: String = (0..1000).map(event).collect();

@@ -5,13 +5,15 @@
 
 use std::collections::HashMap;
 
+use crate::chat::places::LOOKED_THROUGH;
 use crate::json::Value;
 
 /// Raw JSON values by key, in the order in which the keys first came.
 #[derive(Clone, Debug, Default)]
 pub struct Extras {
     fields: Vec<Field>,
-    /// Where a key is, once there are too many to look through.
+    /// Where a key is, once there are too many to look through. Not as [`Places`](super::places::Places), which would
+    /// hold each key a second time from the first on.
     #[expect(clippy::box_collection, reason = "hardly ever there, so no more than a place")]
     places: Option<Box<HashMap<Box<str>, usize>>>,
 }
@@ -32,9 +34,6 @@ impl Field {
         self.text.split_at(self.key)
     }
 }
-
-/// Providers add a handful of fields; a hostile one may add a million.
-const LOOKED_THROUGH: usize = 16;
 
 impl Extras {
     /// Takes a field of a chunk; returns by how many bytes what is held has grown.

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::hash::Hash;
 
 /// So many are looked through.
-const LOOKED_THROUGH: usize = 16;
+pub(super) const LOOKED_THROUGH: usize = 16;
 
 /// Places by keys, each of which has one.
 #[derive(Clone, Debug)]

@@ -12,7 +12,7 @@ use crate::json::{Alike, Document, Fit, Read, Reader, Shared, Stretch, Value};
 use crate::sse::{DataEvent, Event, EventParser};
 use crate::stream::data::{Data, DataKind, DataParser, SENTINEL, classify};
 
-/// An error document longer than this is not waited for.
+/// A document longer than this is not waited for: those that tell of errors take a few KiB.
 const MAX_BODY: usize = 64 * 1024;
 
 /// A chunk, or what came in the place of one.

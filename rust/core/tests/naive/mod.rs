@@ -22,7 +22,7 @@ pub struct Dispatched {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Outcome {
     pub events: Vec<Dispatched>,
-    /// None where an event, by number and offset, went over the limit: nothing is said of the end then.
+    /// Err where an event, by number and offset, went over the limit: nothing is said of the end then.
     pub end: Result<End, (u64, u64)>,
 }
 
