@@ -104,7 +104,8 @@ pub struct Accumulator {
     size: isize,
     /// The template that the last chunk was of, by its number, if that is known.
     template: Option<u32>,
-    /// Where the first field of that chunk begins which may say something though it says what it said.
+    /// Where in that chunk the first value begins that is read again even where its bytes are the same: that of `choices`,
+    /// `usage` or `x_groq`. The chunk's end if it has none of them.
     telling: usize,
     /// For chunks like the one that was added in full last.
     plan: Option<Plan>,

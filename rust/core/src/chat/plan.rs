@@ -39,7 +39,7 @@ pub(super) enum Growth {
 pub(super) struct Grown {
     /// The text's place among the values of the chunk.
     node: usize,
-    /// It is empty, and would be the other one that is.
+    /// The text is empty: any other text of the chunk takes its place in this note.
     gives_way: bool,
     target: Target,
     /// The choice, as a place in the accumulator's list.

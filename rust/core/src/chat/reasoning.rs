@@ -4,9 +4,9 @@
 //! `reasoning_details`, as "thinking" parts of a content list, and some of them twice in one chunk. Text under a second
 //! name that is equal to the first counts once; details count as text only where the chunk has no plain text.
 //!
-//! Details with one type and index are one block; where no index is sent, with one type and id: there an id that is
-//! known tells the block, a new one that of the newest block of the type if it has none yet, else a new block, and no
-//! id goes on with the newest. Of its fields, `text` and `summary` grow by each fragment; of the others the last value
+//! Details of one type and index are one block. Without an index the id tells: a known id leads to its block; a new one
+//! goes to the newest block of the type if that has none, else begins a block; without an id the newest block of the
+//! type goes on. Of the fields of a block, `text` and `summary` grow by each fragment; of the others the last value
 //! counts that says anything, so a signature that comes alone at the end is kept.
 
 use crate::chat::places::Places;

@@ -25,8 +25,8 @@ pub struct Changing {
     end: u32,
 }
 
-/// A place of a template's text that is in no gap, for finding it in each text that fits: by how far it is behind the
-/// gap in front of it.
+/// A place of a template's text outside all gaps, kept as its distance from the gap in front of it, so that it can be
+/// found in each text that fits.
 #[derive(Clone, Copy, Debug)]
 pub struct Place {
     gap: Option<u8>,

@@ -32,7 +32,7 @@ pub struct Fit {
     pub slot: usize,
     /// The number of the template: no other one of the reader has or had the same.
     pub template: u32,
-    /// Another one for each set of gaps that any template has had.
+    /// Changes with the template and with its set of gaps, for who keeps something made of both.
     pub serial: u32,
     /// The length of the text.
     pub len: usize,

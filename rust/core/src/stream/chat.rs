@@ -43,7 +43,7 @@ impl StreamEnd {
 pub struct ChatReader {
     chunks: ChunkParser,
     message: Message,
-    /// How many chunks came through [`add`](Self::add): payloads too, for the verdict.
+    /// How many chunks came through [`add`](Self::add): to the verdict they are payloads too.
     added: u64,
     end: Option<StreamEnd>,
     exceeded: Option<Box<LimitExceeded>>,
