@@ -10,7 +10,8 @@
 //! **Items.** See [`items`].
 //!
 //! The functions that are `extern "C"` are for CPython to call, each by the slot that it stands in: with an object of
-//! that class, live, or at its end where it deallocates; attached to the interpreter; and nothing else calls them.
+//! that class, live, or at its end where it deallocates; attached to the interpreter. Where one calls another, it does
+//! so with the object that it was called with.
 
 mod awaiting;
 pub mod items;
@@ -29,7 +30,24 @@ pub use records::{Made, Model, NewRecord, Origin, RecordClass, origin, record_cl
 /// Decodes UTF-8; an invalid sequence becomes U+FFFD, as the Encoding standard's "UTF-8 decode" has it.
 #[inline]
 pub fn text<'py>(py: Python<'py>, bytes: &[u8]) -> PyResult<Bound<'py, PyString>> {
-    if bytes.is_ascii() { ascii(py, bytes) } else { decode(py, bytes) }
+    if !bytes.is_ascii() {
+        return decode(py, bytes);
+    }
+    let len = bytes.len().cast_signed();
+    // SAFETY:
+    // - `PyUnicode_New` returns a new reference to a str, or null with an exception set, which
+    //   `from_owned_ptr_or_err` takes over either way.
+    // - With a maximum character of 127 the str is compact ASCII: `PyUnicode_DATA` points at room for `len`
+    //   bytes and a terminator that is already there. For `len` 0 it is the shared empty str, and nothing is
+    //   written.
+    // - Nobody else has seen the str yet, so writing into it is allowed; `bytes` cannot overlap it.
+    // - All bytes are ASCII, as the str's header claims.
+    unsafe {
+        let object = ffi::PyUnicode_New(len, 127);
+        let string = Bound::from_owned_ptr_or_err(py, object)?;
+        ffi::PyUnicode_DATA(object).cast::<u8>().copy_from_nonoverlapping(bytes.as_ptr(), bytes.len());
+        Ok(string.cast_into_unchecked())
+    }
 }
 
 /// CPython's decoder replaces what Rust's and the standard's do: maximal subparts of a sequence.
@@ -40,27 +58,6 @@ fn decode<'py>(py: Python<'py>, bytes: &[u8]) -> PyResult<Bound<'py, PyString>> 
         let len = bytes.len().cast_signed();
         let object = ffi::PyUnicode_DecodeUTF8(bytes.as_ptr().cast(), len, c"replace".as_ptr());
         Ok(Bound::from_owned_ptr_or_err(py, object)?.cast_into_unchecked())
-    }
-}
-
-/// A new str of bytes that are known to be ASCII.
-#[inline]
-fn ascii<'py>(py: Python<'py>, bytes: &[u8]) -> PyResult<Bound<'py, PyString>> {
-    debug_assert!(bytes.is_ascii());
-    let len = bytes.len().cast_signed();
-    // SAFETY:
-    // - `PyUnicode_New` returns a new reference to a str, or null with an exception set, which
-    //   `from_owned_ptr_or_err` takes over either way.
-    // - With a maximum character of 127 the str is compact ASCII: `PyUnicode_DATA` points at room for `len`
-    //   bytes and a terminator that is already there. For `len` 0 it is the shared empty str, and nothing is
-    //   written.
-    // - Nobody else has seen the str yet, so writing into it is allowed; `bytes` cannot overlap it.
-    // - The caller has checked that all bytes are ASCII, as the str's header claims.
-    unsafe {
-        let object = ffi::PyUnicode_New(len, 127);
-        let string = Bound::from_owned_ptr_or_err(py, object)?;
-        ffi::PyUnicode_DATA(object).cast::<u8>().copy_from_nonoverlapping(bytes.as_ptr(), bytes.len());
-        Ok(string.cast_into_unchecked())
     }
 }
 

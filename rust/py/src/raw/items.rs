@@ -64,11 +64,26 @@ pub fn items_class(py: Python<'_>) -> PyResult<Bound<'_, PyType>> {
         ffi::PyType_Slot::default(),
     ];
     let flags = ffi::Py_TPFLAGS_DEFAULT | ffi::Py_TPFLAGS_BASETYPE;
-    class(py, c"deltawire._native._Items", size_of::<Items>(), flags, &mut slots)
+    // SAFETY: the slots are those of `Items`, each of its kind; the members are there during the call, and their names for
+    // ever. The offsets are those of fields of their types.
+    unsafe { class(py, c"deltawire._native._Items", size_of::<Items>(), flags, &mut slots) }
 }
 
 /// A stream: an instance of a class below `_Items`.
 pub struct Stream<'py>(Bound<'py, PyAny>);
+
+/// A stream that is kept.
+pub struct KeptStream(Py<PyAny>);
+
+impl KeptStream {
+    pub fn into_bound(self, py: Python<'_>) -> Stream<'_> {
+        Stream(self.0.into_bound(py))
+    }
+
+    pub fn as_ptr(&self) -> *mut ffi::PyObject {
+        self.0.as_ptr()
+    }
+}
 
 impl<'py> Stream<'py> {
     /// Takes a stream for what it is.
@@ -76,7 +91,7 @@ impl<'py> Stream<'py> {
     /// # Safety
     ///
     /// The object is an instance of a class below `_Items`.
-    pub unsafe fn new(object: Bound<'py, PyAny>) -> Self {
+    unsafe fn new(object: Bound<'py, PyAny>) -> Self {
         Self(object)
     }
 
@@ -84,8 +99,8 @@ impl<'py> Stream<'py> {
         self.0.py()
     }
 
-    pub fn into_object(self) -> Py<PyAny> {
-        self.0.unbind()
+    pub fn unbind(self) -> KeptStream {
+        KeptStream(self.0.unbind())
     }
 
     fn items(&self) -> *mut Items {
@@ -123,15 +138,15 @@ impl<'py> Stream<'py> {
     /// Makes the items of an iterable those that are there.
     pub fn set_pending(&self, items: &Bound<'py, PyAny>) -> PyResult<()> {
         let items = items.try_iter()?.into_any();
-        // SAFETY: a stream begins as `Items` does; what is put in is a new reference, and what was there is owned.
-        let before = unsafe { std::mem::replace(&mut (*self.items()).pending, items.into_ptr()) };
-        self.release(before);
+        // SAFETY: a stream begins as `Items` does, and `pending` is one of its references.
+        unsafe { self.replace(&raw mut (*self.items()).pending, items) };
         Ok(())
     }
 
     /// Takes the turn, if it is there for who reads and feeds without asking Python: the source.
     pub fn take_turn(&self) -> Option<Bound<'py, PyAny>> {
-        // SAFETY: the pointer is null or an owned reference, which goes over to the caller. None is always there.
+        // SAFETY: a stream begins as `Items` does; the pointer is null or an owned reference, which goes over to the caller.
+        // None is always there.
         unsafe {
             let turn = &mut (*self.items()).turn;
             if turn.is_null() || *turn == ffi::Py_None() || self.is_closed() {
@@ -147,8 +162,7 @@ impl<'py> Stream<'py> {
     /// Gives the turn back: the source that was taken, or None where the next one is to ask Python.
     pub fn give_turn(&self, token: Bound<'py, PyAny>) {
         // SAFETY: as for `set_pending`.
-        let before = unsafe { std::mem::replace(&mut (*self.items()).turn, token.into_ptr()) };
-        self.release(before);
+        unsafe { self.replace(&raw mut (*self.items()).turn, token) };
     }
 
     pub fn parser(&self) -> Option<Bound<'py, PyAny>> {
@@ -165,19 +179,25 @@ impl<'py> Stream<'py> {
         self.0.call_method1(name, args)
     }
 
-    fn release(&self, before: *mut ffi::PyObject) {
-        // SAFETY: it was owned by the stream, and is not any more.
-        drop(unsafe { Bound::from_owned_ptr_or_opt(self.0.py(), before) });
+    /// Puts an object into a place of the stream.
+    ///
+    /// # Safety
+    ///
+    /// The place is one of the references in the stream.
+    unsafe fn replace(&self, place: *mut *mut ffi::PyObject, object: Bound<'py, PyAny>) {
+        // SAFETY: what is put in is a new reference. What was there is null or was owned by the stream, and is given back
+        // once it is not there any more.
+        drop(unsafe { Bound::from_owned_ptr_or_opt(self.0.py(), place.replace(object.into_ptr())) });
     }
 }
 
 unsafe extern "C" fn anext_of_items(object: *mut ffi::PyObject) -> *mut ffi::PyObject {
     // SAFETY: the object is one of a class below `_Items`, and attached to the interpreter is who calls.
-    let stream = unsafe {
+    let (py, stream) = unsafe {
         let py = Python::assume_attached();
-        Stream::new(Bound::from_borrowed_ptr(py, object))
+        (py, Stream::new(Bound::from_borrowed_ptr(py, object)))
     };
-    give(anext(stream))
+    give(py, anext(stream))
 }
 
 fn anext(stream: Stream<'_>) -> PyResult<Bound<'_, PyAny>> {

@@ -27,7 +27,7 @@ use pyo3::types::{PyTuple, PyType};
 use pyo3::{ffi, intern};
 
 use super::awaiting::{Sent, Step, begin, iterator, raised, step};
-use super::items::Stream;
+use super::items::{KeptStream, Stream};
 use super::slots::{REUSED, class, give, made, same, slot, stop_with};
 use crate::feeding::{self, Found};
 
@@ -39,16 +39,16 @@ struct Pull {
 
 enum State {
     /// Nothing was done yet.
-    New(Py<PyAny>),
+    New(KeptStream),
     /// The turn is taken, and the source is waited for.
     Reading {
-        stream: Py<PyAny>,
+        stream: KeptStream,
         source: Py<PyAny>,
         read: Py<PyAny>,
     },
     /// `_afill` is waited for: its coroutine.
     Asking {
-        stream: Py<PyAny>,
+        stream: KeptStream,
         coroutine: Py<PyAny>,
     },
     Running,
@@ -89,7 +89,8 @@ pub fn make(py: Python<'_>) -> PyResult<()> {
         ffi::PyType_Slot::default(),
     ];
     let flags = ffi::Py_TPFLAGS_DEFAULT | ffi::Py_TPFLAGS_HAVE_GC | ffi::Py_TPFLAGS_DISALLOW_INSTANTIATION;
-    let pull = class(py, c"deltawire._native._Pull", size_of::<Pull>(), flags, &mut slots)?;
+    // SAFETY: the slots are a `Pull`'s, each of its kind, and static; so are the methods, which are leaked.
+    let pull = unsafe { class(py, c"deltawire._native._Pull", size_of::<Pull>(), flags, &mut slots)? };
     // It is the same whenever it is made.
     let _ = PULL.set(py, pull.unbind());
     Ok(())
@@ -99,8 +100,8 @@ pub fn make(py: Python<'_>) -> PyResult<()> {
 pub fn new(stream: Stream<'_>) -> PyResult<Bound<'_, PyAny>> {
     let py = stream.py();
     let class = PULL.get(py).ok_or_else(|| PySystemError::new_err("no module"))?;
-    // SAFETY: the class is a live type, whose instances are as large as `Pull` and tracked by the collector; its state
-    // is set before anybody sees it, the collector included.
+    // SAFETY: the class is a live type, whose instances are as large as `Pull` and tracked by the collector; what is spare
+    // was one of them. Its state is set before anybody sees it, the collector included.
     unsafe {
         let class = class.as_ptr().cast();
         let mut pull = SPARE.load(Relaxed);
@@ -113,7 +114,7 @@ pub fn new(stream: Stream<'_>) -> PyResult<Bound<'_, PyAny>> {
         if pull.is_null() {
             return Err(PyMemoryError::new_err(()));
         }
-        (&raw mut (*pull).state).write(State::New(stream.into_object()));
+        (&raw mut (*pull).state).write(State::New(stream.unbind()));
         ffi::PyObject_GC_Track(pull.cast());
         Ok(Bound::from_owned_ptr(py, pull.cast()))
     }
@@ -126,8 +127,7 @@ fn run<'py>(py: Python<'py>, state: State, sent: Sent<'py>, kept: &mut State) ->
             if let Sent::Exception(exception) = sent {
                 return Err(raised(&exception));
             }
-            // SAFETY: it was a stream when the pull was made.
-            let stream = unsafe { Stream::new(stream.into_bound(py)) };
+            let stream = stream.into_bound(py);
             if let Some(item) = stream.next_pending()? {
                 return Ok(Step::Returns(item));
             }
@@ -137,14 +137,10 @@ fn run<'py>(py: Python<'py>, state: State, sent: Sent<'py>, kept: &mut State) ->
             }
         }
         State::Reading { stream, source, read } => {
-            // SAFETY: as above.
-            let stream = unsafe { Stream::new(stream.into_bound(py)) };
-            read_on(stream, source.into_bound(py), Some(read.into_bound(py)), sent, kept)
+            read_on(stream.into_bound(py), source.into_bound(py), Some(read.into_bound(py)), sent, kept)
         }
         State::Asking { stream, coroutine } => {
-            // SAFETY: as above.
-            let stream = unsafe { Stream::new(stream.into_bound(py)) };
-            go_on(stream, coroutine.into_bound(py), sent, kept)
+            go_on(stream.into_bound(py), coroutine.into_bound(py), sent, kept)
         }
         State::Running => {
             *kept = State::Running;
@@ -172,7 +168,7 @@ fn read_on<'py>(
         sent = Sent::Value(py.None().into_bound(py));
         let failed = match step {
             Ok((Step::Yields(value), read)) => {
-                let (stream, source, read) = (stream.into_object(), source.unbind(), read.unbind());
+                let (stream, source, read) = (stream.unbind(), source.unbind(), read.unbind());
                 *kept = State::Reading { stream, source, read };
                 return Ok(Step::Yields(value));
             }
@@ -262,7 +258,7 @@ fn go_on<'py>(
 ) -> PyResult<Step<'py>> {
     match step(&coroutine, sent)? {
         Step::Yields(value) => {
-            *kept = State::Asking { stream: stream.into_object(), coroutine: coroutine.unbind() };
+            *kept = State::Asking { stream: stream.unbind(), coroutine: coroutine.unbind() };
             Ok(Step::Yields(value))
         }
         Step::Returns(_) => {
@@ -305,8 +301,12 @@ fn no_return(py: Python<'_>, error: PyErr) -> PyErr {
 
 /// Runs what lets go of objects, for a slot. `PyO3` puts off each such where it has not been told that it is attached,
 /// until it is entered again, and that may be at the end of a long stream.
-fn attached<R>(run: impl for<'py> FnOnce(Python<'py>) -> R) -> R {
-    // SAFETY: CPython calls a slot in a thread that is attached.
+///
+/// # Safety
+///
+/// The thread is attached to the interpreter, as CPython has it where it calls a slot.
+unsafe fn attached<R>(run: impl for<'py> FnOnce(Python<'py>) -> R) -> R {
+    // SAFETY: as the caller says.
     unsafe { Python::attach_unchecked(run) }
 }
 
@@ -316,38 +316,39 @@ unsafe extern "C" fn send(
     result: *mut *mut ffi::PyObject,
 ) -> ffi::PySendResult {
     // SAFETY: the pull and the value are live; the result is a place for a reference.
-    attached(|py| unsafe {
-        let (status, object) = match drive(py, pull, Sent::Value(Bound::from_borrowed_ptr(py, value))) {
-            Ok(Step::Yields(value)) => (ffi::PySendResult::PYGEN_NEXT, Ok(value)),
-            Ok(Step::Returns(value)) => (ffi::PySendResult::PYGEN_RETURN, Ok(value)),
-            Err(error) => (ffi::PySendResult::PYGEN_ERROR, Err(error)),
-        };
-        result.write(give(object));
-        status
-    })
+    unsafe {
+        attached(|py| {
+            let (status, object) = match drive(py, pull, Sent::Value(Bound::from_borrowed_ptr(py, value))) {
+                Ok(Step::Yields(value)) => (ffi::PySendResult::PYGEN_NEXT, Ok(value)),
+                Ok(Step::Returns(value)) => (ffi::PySendResult::PYGEN_RETURN, Ok(value)),
+                Err(error) => (ffi::PySendResult::PYGEN_ERROR, Err(error)),
+            };
+            result.write(give(py, object));
+            status
+        })
+    }
 }
 
 /// What a method of an iterator gives: what is yielded, or null, with what is returned in a `StopIteration`.
-fn give_step(step: PyResult<Step<'_>>) -> *mut ffi::PyObject {
+fn give_step(py: Python<'_>, step: PyResult<Step<'_>>) -> *mut ffi::PyObject {
     match step {
         Ok(Step::Yields(value)) => value.into_ptr(),
         Ok(Step::Returns(value)) => {
-            // SAFETY: the reference is an owned one.
-            unsafe { stop_with(value.into_ptr()) };
+            stop_with(&value);
             std::ptr::null_mut()
         }
-        Err(error) => give(Err(error)),
+        Err(error) => give(py, Err(error)),
     }
 }
 
 unsafe extern "C" fn next(pull: *mut ffi::PyObject) -> *mut ffi::PyObject {
     // SAFETY: the pull is live.
-    attached(|py| unsafe { give_step(drive(py, pull, Sent::Value(py.None().into_bound(py)))) })
+    unsafe { attached(|py| give_step(py, drive(py, pull, Sent::Value(py.None().into_bound(py))))) }
 }
 
 unsafe extern "C" fn send_method(pull: *mut ffi::PyObject, value: *mut ffi::PyObject) -> *mut ffi::PyObject {
     // SAFETY: both are live.
-    attached(|py| unsafe { give_step(drive(py, pull, Sent::Value(Bound::from_borrowed_ptr(py, value)))) })
+    unsafe { attached(|py| give_step(py, drive(py, pull, Sent::Value(Bound::from_borrowed_ptr(py, value))))) }
 }
 
 unsafe extern "C" fn throw_method(
@@ -355,18 +356,20 @@ unsafe extern "C" fn throw_method(
     exception: *mut ffi::PyObject,
 ) -> *mut ffi::PyObject {
     // SAFETY: the pull is live, and the arguments are a tuple.
-    attached(|py| unsafe {
-        let exception = Bound::from_borrowed_ptr(py, exception).cast_into_unchecked::<PyTuple>();
-        if exception.is_empty() {
-            return give(Err(PyTypeError::new_err("throw expected at least 1 argument, got 0")));
-        }
-        give_step(drive(py, pull, Sent::Exception(exception)))
-    })
+    unsafe {
+        attached(|py| {
+            let exception = Bound::from_borrowed_ptr(py, exception).cast_into_unchecked::<PyTuple>();
+            if exception.is_empty() {
+                return give(py, Err(PyTypeError::new_err("throw expected at least 1 argument, got 0")));
+            }
+            give_step(py, drive(py, pull, Sent::Exception(exception)))
+        })
+    }
 }
 
 unsafe extern "C" fn close_method(pull: *mut ffi::PyObject, _: *mut ffi::PyObject) -> *mut ffi::PyObject {
     // SAFETY: the pull is live.
-    attached(|py| unsafe { give(close(py, pull).map(|()| py.None().into_bound(py))) })
+    unsafe { attached(|py| give(py, close(py, pull).map(|()| py.None().into_bound(py)))) }
 }
 
 /// Ends what a pull waits for, as `close` of a coroutine does.
@@ -403,7 +406,7 @@ unsafe extern "C" fn traverse(pull: *mut ffi::PyObject, visit: ffi::visitproc, a
         let held = match &(*pull.cast::<Pull>()).state {
             State::New(stream) => [stream.as_ptr(), null, null],
             State::Asking { stream, coroutine } => [stream.as_ptr(), coroutine.as_ptr(), null],
-            State::Reading { stream, source, read } => [stream, source, read].map(Py::as_ptr),
+            State::Reading { stream, source, read } => [stream.as_ptr(), source.as_ptr(), read.as_ptr()],
             State::Running | State::Over => [null; 3],
         };
         let class = ffi::Py_TYPE(pull).cast();
@@ -419,22 +422,24 @@ unsafe extern "C" fn traverse(pull: *mut ffi::PyObject, visit: ffi::visitproc, a
 
 unsafe extern "C" fn clear(pull: *mut ffi::PyObject) -> c_int {
     // SAFETY: the pull is live, and its state is not held.
-    attached(|_| drop(unsafe { (&raw mut (*pull.cast::<Pull>()).state).replace(State::Over) }));
+    unsafe { attached(|_| drop((&raw mut (*pull.cast::<Pull>()).state).replace(State::Over))) };
     0
 }
 
 /// Before the end of a pull that waits: nobody will send it anything any more.
 unsafe extern "C" fn finalize(pull: *mut ffi::PyObject) {
     // SAFETY: the pull is live. What was raised before is kept aside, as a finalizer has to.
-    attached(|py| unsafe {
-        let before = PyErr::take(py);
-        if let Err(error) = close(py, pull) {
-            error.write_unraisable(py, Some(&Bound::from_borrowed_ptr(py, pull)));
-        }
-        if let Some(error) = before {
-            error.restore(py);
-        }
-    });
+    unsafe {
+        attached(|py| {
+            let before = PyErr::take(py);
+            if let Err(error) = close(py, pull) {
+                error.write_unraisable(py, Some(&Bound::from_borrowed_ptr(py, pull)));
+            }
+            if let Some(error) = before {
+                error.restore(py);
+            }
+        });
+    }
 }
 
 unsafe extern "C" fn dealloc(pull: *mut ffi::PyObject) {

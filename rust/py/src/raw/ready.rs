@@ -31,7 +31,8 @@ pub fn make(py: Python<'_>) -> PyResult<()> {
         ffi::PyType_Slot::default(),
     ];
     let flags = ffi::Py_TPFLAGS_DEFAULT | ffi::Py_TPFLAGS_DISALLOW_INSTANTIATION;
-    let ready = class(py, c"deltawire._native._Ready", size_of::<Ready>(), flags, &mut slots)?;
+    // SAFETY: the slots are a `Ready`'s, each of its kind, and static.
+    let ready = unsafe { class(py, c"deltawire._native._Ready", size_of::<Ready>(), flags, &mut slots)? };
     // It is the same whenever it is made.
     let _ = READY.set(py, ready.unbind());
     Ok(())
@@ -42,7 +43,7 @@ pub fn new(item: Bound<'_, PyAny>) -> PyResult<Bound<'_, PyAny>> {
     let py = item.py();
     let class = READY.get(py).ok_or_else(|| PySystemError::new_err("no module"))?;
     // SAFETY: the memory is as large as `Ready`, and both of its fields are set before anybody sees it; the class is a
-    // live type.
+    // live type, that of a `Ready`.
     unsafe {
         let memory = ffi::PyObject_Malloc(size_of::<Ready>()).cast::<ffi::PyObject>();
         if memory.is_null() {
@@ -73,10 +74,10 @@ unsafe extern "C" fn send(
 
 unsafe extern "C" fn next(ready: *mut ffi::PyObject) -> *mut ffi::PyObject {
     let mut item = std::ptr::null_mut();
-    // SAFETY: as for `send`, whose result is an owned reference where it returns one.
+    // SAFETY: as for `send`, whose result is an owned reference where it returns one; who calls is attached.
     unsafe {
         if matches!(send(ready, std::ptr::null_mut(), &raw mut item), ffi::PySendResult::PYGEN_RETURN) {
-            stop_with(item);
+            stop_with(&Bound::from_owned_ptr(Python::assume_attached(), item));
         }
     }
     std::ptr::null_mut()

@@ -173,16 +173,18 @@ impl<'py> NewRecord<'py> {
         }
     }
 
-    /// Tells what was sent, where that was no valid UTF-8. It is told once.
+    /// Tells what was sent, where that was no valid UTF-8. What was told before stays.
     pub fn set_sent(&mut self, sent: &Bound<'py, PyBytes>) -> PyResult<()> {
         let head = self.record.as_ptr().cast::<Head>();
-        // SAFETY: the record is one, see `begin`; its text is a reference to a `bytes`, which the tuple takes a new one
-        // to, and nobody else has seen the record yet.
+        // SAFETY: the record is one, see `begin`; its text is a reference, which is given back when another one is in its
+        // place, and nobody else has seen the record yet. The tuple is one of two `bytes`, by the check.
         unsafe {
             let text = Bound::from_borrowed_ptr(sent.py(), (*head).text);
-            let both = PyTuple::new(sent.py(), [&text, sent.as_any()])?;
-            (*head).text = both.into_ptr();
-            ffi::Py_DECREF(text.as_ptr());
+            if text.is_instance_of::<PyBytes>() {
+                let both = PyTuple::new(sent.py(), [&text, sent.as_any()])?;
+                (*head).text = both.into_ptr();
+                ffi::Py_DECREF(text.as_ptr());
+            }
         }
         Ok(())
     }

@@ -9,8 +9,16 @@ use pyo3::types::PyType;
 /// What is raised where an awaitable is awaited again.
 pub const REUSED: &CStr = c"cannot reuse already awaited __anext__()";
 
-/// Makes a class from its slots, which are static.
-pub fn class<'py>(
+/// Makes a class from its slots.
+///
+/// # Safety
+///
+/// - The last of the slots is a zeroed one. Each of the others holds what CPython wants in that slot: a function of its
+///   type, which keeps to what is asked of it; a table, the last entry of which is a zeroed one; or a C string.
+/// - What they hold is there during the call, which copies it, but for definitions of methods and the names of members:
+///   these are there as long as the class.
+/// - `size` is that of the instances, which begin with a `PyObject`. The members lie inside it, behind that.
+pub unsafe fn class<'py>(
     py: Python<'py>,
     name: &'static CStr,
     size: usize,
@@ -24,7 +32,8 @@ pub fn class<'py>(
         flags: u32::try_from(flags)?,
         slots: slots.as_mut_ptr(),
     };
-    // SAFETY: the spec, its slots and its members live during the call, which copies them; names are static.
+    // SAFETY: the spec lives during the call, the name for ever, and the rest is the caller's promise. The result is a new
+    // reference to a type, or null with an exception set.
     unsafe {
         let class = ffi::PyType_FromSpec(&raw mut spec);
         Ok(Bound::from_owned_ptr_or_err(py, class)?.cast_into_unchecked())
@@ -37,12 +46,11 @@ pub fn slot(slot: c_int, pfunc: *const c_void) -> ffi::PyType_Slot {
 }
 
 /// What CPython is given: a new reference, or null with an exception set.
-pub fn give(result: PyResult<Bound<'_, PyAny>>) -> *mut ffi::PyObject {
+pub fn give(py: Python<'_>, result: PyResult<Bound<'_, PyAny>>) -> *mut ffi::PyObject {
     match result {
         Ok(object) => object.into_ptr(),
         Err(error) => {
-            // SAFETY: an exception is made, so there is somebody attached to the interpreter.
-            error.restore(unsafe { Python::assume_attached() });
+            error.restore(py);
             std::ptr::null_mut()
         }
     }
@@ -62,15 +70,12 @@ pub unsafe extern "C" fn same(object: *mut ffi::PyObject) -> *mut ffi::PyObject 
 }
 
 /// Sets the `StopIteration` of an awaitable that returns this.
-///
-/// # Safety
-///
-/// `item` is an owned reference.
-pub unsafe fn stop_with(item: *mut ffi::PyObject) {
-    // SAFETY: the item is given back once. It is the only argument of the exception, also where it is a tuple.
+pub fn stop_with(item: &Bound<'_, PyAny>) {
+    // SAFETY: the class of the exception is there as long as the interpreter, and the item is live. It is the only
+    // argument of the exception, also where it is a tuple. The exception is a new reference, which is given back, or null
+    // with another one set.
     unsafe {
-        let stop = ffi::PyObject_CallOneArg(ffi::PyExc_StopIteration, item);
-        ffi::Py_DECREF(item);
+        let stop = ffi::PyObject_CallOneArg(ffi::PyExc_StopIteration, item.as_ptr());
         if !stop.is_null() {
             ffi::PyErr_SetObject(ffi::PyExc_StopIteration, stop);
             ffi::Py_DECREF(stop);
