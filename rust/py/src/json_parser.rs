@@ -291,7 +291,7 @@ fn view<'py>(data: &[u8], chunk: &Bound<'py, PyBytes>) -> Option<PyResult<Bound<
     )
 }
 
-/// `ServerSentEvent.json()`.
+/// Decodes a whole text, as `ServerSentEvent.json()` and `ToolCall.parse()` do.
 pub fn decode_text<'py>(data: &Bound<'py, PyString>) -> PyResult<Bound<'py, PyAny>> {
     let py = data.py();
     orjson_loads(py)?.call1((data,)).map_err(|cause| {

@@ -13,7 +13,7 @@ use pyo3::types::{PyBytes, PyDict, PyList, PyString, PyType};
 
 use crate::class::Class;
 use crate::errors::{self, Refused};
-use crate::json_parser::orjson_loads;
+use crate::json_parser::{decode_text, orjson_loads};
 use crate::make::{self, CallFacts, Json, Text};
 use crate::raw::{self, text};
 use crate::text::Strings;
@@ -138,11 +138,7 @@ impl ToolCallObject {
 
     fn parse<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
         let Some(arguments) = arguments(slf)? else { return slf.getattr("custom")?.getattr("input") };
-        orjson_loads(slf.py())?.call1((&arguments,)).map_err(|cause| {
-            let text = arguments.to_string_lossy();
-            let refused = Refused { place: None, data: text.as_bytes() };
-            errors::invalid_json(slf.py(), refused, &PyList::empty(slf.py()), Some(cause))
-        })
+        decode_text(&arguments)
     }
 
     fn partial<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
