@@ -1,22 +1,21 @@
 //! `ChatParser`: the core's chunks as typed objects; and the loop over a chunk of the stream that it shares
 //! with `ChatAccumulator`.
 
-use std::collections::VecDeque;
-
 use deltawire_core::LimitExceeded;
-use deltawire_core::json::{Fit, Kind, Read, Value};
+use deltawire_core::json::{Alike, Fit, Kind, Value};
 use deltawire_core::sse::MAX_EVENT_SIZE;
 use deltawire_core::stream::{ChatReader, ChunkParser, Lone, Malformed, Step};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList};
 
+use crate::backlog::{Backlog, Failure};
 use crate::borrow;
 use crate::class::CHUNK;
-use crate::errors::{self, Refused};
+use crate::errors::Refused;
 use crate::feeding::Found;
 use crate::json_parser::orjson_loads;
 use crate::make::{Json, Text};
-use crate::shape::{Filled, Shapes};
+use crate::shape::{Filled, Shapes, Templates};
 
 /// So many chunks that a call has given are room that is kept for the next call.
 const KEPT_CAPACITY: usize = 64;
@@ -65,11 +64,8 @@ impl ChatParser {
         let chunks = parser.reading.take(py)?;
         if let Some(chunk) = parser.core.close() {
             let json = PyBytes::new(py, chunk.text.as_bytes());
-            chunks.append(parser.reading.shapes.object(
-                &CHUNK,
-                Some(chunk.value),
-                Text::new(Json::all(&json)),
-            )?)?;
+            let text = Text::new(Json::all(&json));
+            chunks.append(parser.reading.chunks.shapes.object(&CHUNK, Some(chunk.value), text)?)?;
         }
         Ok(chunks)
     }
@@ -114,16 +110,14 @@ impl ChatParser {
 }
 
 /// A core object that takes a chunk of the stream apart step by step.
-pub trait Steps {
+pub trait Steps: Templates {
     fn begin(&mut self, chunk: &[u8]);
     fn take_lone<'c>(&mut self, rest: &mut &'c [u8]) -> Option<Lone<'c>>;
     /// To be called with what was taken.
     fn add_lone(&mut self, lone: &Lone<'_>) -> Result<(), LimitExceeded>;
     fn next_step<'p, 'c: 'p>(&'p mut self, rest: &mut &'c [u8]) -> Result<Option<Step<'p>>, LimitExceeded>;
-    /// Where the chunks come from.
-    fn chunks(&self) -> &ChunkParser;
-    /// The text of which a template was made, as a value.
-    fn template(&mut self, fit: Fit) -> Option<Value<'_>>;
+    /// A lone chunk as a value, where it is like no earlier one.
+    fn value<'a>(&'a self, lone: &Lone<'a>) -> Option<Value<'a>>;
 }
 
 impl Steps for ChunkParser {
@@ -145,9 +139,15 @@ impl Steps for ChunkParser {
         self.next_step(rest)
     }
 
+    fn value<'a>(&'a self, lone: &Lone<'a>) -> Option<Value<'a>> {
+        self.value(lone)
+    }
+}
+
+impl Templates for ChunkParser {
     #[inline]
-    fn chunks(&self) -> &ChunkParser {
-        self
+    fn alike<'a>(&'a self, lone: &Lone<'a>) -> Option<Alike<'a>> {
+        self.alike(lone)
     }
 
     fn template(&mut self, fit: Fit) -> Option<Value<'_>> {
@@ -174,9 +174,15 @@ impl Steps for ChatReader {
         self.next_step(rest)
     }
 
+    fn value<'a>(&'a self, lone: &Lone<'a>) -> Option<Value<'a>> {
+        self.chunks().value(lone)
+    }
+}
+
+impl Templates for ChatReader {
     #[inline]
-    fn chunks(&self) -> &ChunkParser {
-        self.chunks()
+    fn alike<'a>(&'a self, lone: &Lone<'a>) -> Option<Alike<'a>> {
+        self.chunks().alike(lone)
     }
 
     fn template(&mut self, fit: Fit) -> Option<Value<'_>> {
@@ -186,42 +192,63 @@ impl Steps for ChatReader {
 
 /// The loop over a chunk of the stream. After an exception it goes on where it was.
 pub struct Reading {
-    skip: bool,
-    /// Chunks of the stream that wait behind an exception, each with how much of it was read.
-    backlog: VecDeque<(Py<PyBytes>, usize)>,
-    shapes: Shapes,
-    /// The chat chunks of the call at hand, as objects.
-    found: Vec<Py<PyAny>>,
+    backlog: Backlog,
+    chunks: ChatChunks,
 }
 
 impl Reading {
     pub fn new(errors: &str) -> PyResult<Self> {
         let skip = borrow::skips(errors)?;
-        Ok(Self { skip, backlog: VecDeque::new(), shapes: Shapes::default(), found: Vec::new() })
+        let chunks = ChatChunks { skip, shapes: Shapes::default(), found: Vec::new() };
+        Ok(Self { backlog: Backlog::default(), chunks })
     }
 
     /// Whether broken events are passed over, so that nothing ever waits.
     pub fn skips(&self) -> bool {
-        self.skip
+        self.chunks.skip
     }
 
     pub fn reset(&mut self) {
         self.backlog.clear();
-        self.shapes.clear();
+        self.chunks.shapes.clear();
+        self.chunks.found.clear();
     }
 
     /// Reads what waits, then the chunk. The chat chunks, if they are `wanted`, wait in turn to be taken.
     pub fn read(&mut self, core: &mut impl Steps, chunk: Bound<'_, PyBytes>, wanted: bool) -> PyResult<()> {
         let py = chunk.py();
-        let Err(failure) = self.read_on(core, chunk, wanted) else { return Ok(()) };
-        if matches!(failure, Failure::Exceeded(_)) {
-            self.backlog.clear();
-        }
-        Err(failure.raise(py, &self.take(py)?))
+        let Self { backlog, chunks } = self;
+        core.begin(chunk.as_bytes());
+        let read = backlog.read(chunk, |chunk, rest| chunks.read(core, chunk, rest, wanted));
+        read.map_err(|failure| failure.raise(py, || chunks.take(py)))
     }
 
     /// The chat chunks that were read, as objects.
     pub fn take<'py>(&mut self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
+        self.chunks.take(py)
+    }
+
+    /// The same, without a list where there is one.
+    pub fn take_found<'py>(&mut self, py: Python<'py>) -> PyResult<Found<'py>> {
+        let found = &mut self.chunks.found;
+        match found.len() {
+            0 => Ok(Found::Nothing),
+            1 => Ok(found.pop().map_or(Found::Nothing, |one| Found::One(one.into_bound(py)))),
+            _ => self.take(py).map(Found::Many),
+        }
+    }
+}
+
+/// The chat chunks that are read, as objects.
+struct ChatChunks {
+    skip: bool,
+    shapes: Shapes,
+    /// Those of the call at hand.
+    found: Vec<Py<PyAny>>,
+}
+
+impl ChatChunks {
+    fn take<'py>(&mut self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
         let found = borrow::given(py, &mut self.found)?;
         if self.found.capacity() > KEPT_CAPACITY {
             self.found = Vec::new();
@@ -229,48 +256,18 @@ impl Reading {
         Ok(found)
     }
 
-    /// The same, without a list where there is one.
-    pub fn take_found<'py>(&mut self, py: Python<'py>) -> PyResult<Found<'py>> {
-        match self.found.len() {
-            0 => Ok(Found::Nothing),
-            1 => Ok(self.found.pop().map_or(Found::Nothing, |one| Found::One(one.into_bound(py)))),
-            _ => self.take(py).map(Found::Many),
-        }
-    }
-
-    fn read_on(
+    /// Reads what is left of a chunk of the stream.
+    fn read<'c>(
         &mut self,
         core: &mut impl Steps,
-        chunk: Bound<'_, PyBytes>,
-        wanted: bool,
-    ) -> Result<(), Failure> {
-        if self.backlog.is_empty() {
-            return self.read_one(core, &chunk, 0, wanted);
-        }
-        let py = chunk.py();
-        self.backlog.push_back((chunk.unbind(), 0));
-        while let Some((chunk, start)) = self.backlog.pop_front() {
-            self.read_one(core, chunk.bind(py), start, wanted)?;
-        }
-        Ok(())
-    }
-
-    fn read_one(
-        &mut self,
-        core: &mut impl Steps,
-        chunk: &Bound<'_, PyBytes>,
-        start: usize,
+        chunk: &'c Bound<'_, PyBytes>,
+        rest: &mut &'c [u8],
         wanted: bool,
     ) -> Result<(), Failure> {
         let py = chunk.py();
-        let bytes = chunk.as_bytes();
-        if start == 0 {
-            core.begin(bytes);
-        }
-        let mut rest = &bytes[start..];
         let mut pieces = Pieces::of(chunk);
         loop {
-            while let Some(lone) = core.take_lone(&mut rest) {
+            while let Some(lone) = core.take_lone(rest) {
                 core.add_lone(&lone)?;
                 if wanted {
                     let object = self.object(&mut pieces, core, &lone)?;
@@ -281,7 +278,7 @@ impl Reading {
                     return Ok(());
                 }
             }
-            match core.next_step(&mut rest)? {
+            match core.next_step(rest)? {
                 Some(Step::Chunk(chunk)) if wanted && chunk.value.kind() == Kind::Object => {
                     let json = PyBytes::new(py, chunk.text.as_bytes());
                     let is_text = chunk.data == chunk.text.as_bytes();
@@ -290,20 +287,13 @@ impl Reading {
                     let text = Text { sent: sent.as_ref(), ..Text::new(Json::all(&json)) };
                     self.found.push(self.shapes.object(&CHUNK, Some(chunk.value), text)?.unbind());
                 }
-                Some(Step::Malformed(malformed)) if !self.skip => {
-                    let data = PyBytes::new(py, malformed.data).unbind();
-                    let Malformed { number, offset, .. } = malformed;
-                    self.backlog.push_front((chunk.clone().unbind(), bytes.len() - rest.len()));
-                    return Err(Failure::Malformed { data, number, offset });
-                }
+                Some(Step::Malformed(malformed)) if !self.skip => return Err(refuse(py, malformed)),
                 Some(_) => {}
                 None => return Ok(()),
             }
         }
     }
-}
 
-impl Reading {
     /// A lone chunk as an object.
     fn object(
         &mut self,
@@ -311,24 +301,23 @@ impl Reading {
         core: &mut impl Steps,
         lone: &Lone<'_>,
     ) -> PyResult<Py<PyAny>> {
-        let py = pieces.chunk.py();
-        if let Read::Like(fit) = lone.read
-            && !self.shapes.knows(fit)
-        {
-            let gaps: Vec<_> =
-                core.chunks().alike(lone).into_iter().flat_map(|alike| alike.changing()).collect();
-            if let Some(template) = core.template(fit) {
-                self.shapes.learn(py, fit, Some(&CHUNK), template, &gaps)?;
-            }
-        }
+        self.shapes.learn(pieces.chunk.py(), core, lone, Some(&CHUNK))?;
         let json = pieces.json(lone.event.data);
-        let made = if let Some(alike) = core.chunks().alike(lone) {
+        let made = if let Some(alike) = core.alike(lone) {
             self.shapes.make(&Filled { json, alike })?
         } else {
-            self.shapes.object(&CHUNK, core.chunks().value(lone), Text::new(json))?
+            self.shapes.object(&CHUNK, core.value(lone), Text::new(json))?
         };
         Ok(made.unbind())
     }
+}
+
+/// Why a payload is no JSON, in orjson's words.
+#[cold]
+fn refuse(py: Python<'_>, malformed: Malformed<'_>) -> Failure {
+    let Malformed { data, number, offset, .. } = malformed;
+    let cause = orjson_loads(py).and_then(|loads| loads.call1((PyBytes::new(py, data),))).err();
+    Failure::Malformed { refused: Refused::new(Some((number, offset)), data), cause }
 }
 
 /// A chunk of the stream, in the pieces that are kept for the objects made of it.
@@ -382,41 +371,4 @@ impl<'a, 'py> Pieces<'a, 'py> {
         };
         Json { bytes: &self.piece, at }
     }
-}
-
-/// Why reading stopped inside a chunk of the stream.
-enum Failure {
-    Malformed { data: Py<PyBytes>, number: u64, offset: u64 },
-    Exceeded(LimitExceeded),
-    Python(PyErr),
-}
-
-impl From<LimitExceeded> for Failure {
-    fn from(exceeded: LimitExceeded) -> Self {
-        Self::Exceeded(exceeded)
-    }
-}
-
-impl From<PyErr> for Failure {
-    fn from(error: PyErr) -> Self {
-        Self::Python(error)
-    }
-}
-
-impl Failure {
-    /// The exception, with the chunks that came before it.
-    fn raise(self, py: Python<'_>, found: &Bound<'_, PyList>) -> PyErr {
-        match self {
-            Self::Malformed { data, number, offset } => {
-                invalid(py, data.as_bytes(py), (number, offset), found)
-            }
-            Self::Exceeded(exceeded) => errors::limit_exceeded(py, exceeded, found),
-            Self::Python(error) => error,
-        }
-    }
-}
-
-fn invalid(py: Python<'_>, data: &[u8], place: (u64, u64), values: &Bound<'_, PyList>) -> PyErr {
-    let cause = orjson_loads(py).and_then(|loads| loads.call1((PyBytes::new(py, data),))).err();
-    errors::invalid_json(py, Refused { place: Some(place), data }, values, cause)
 }

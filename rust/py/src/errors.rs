@@ -7,18 +7,24 @@ use pyo3::types::{PyBytes, PyDict, PyList};
 /// At most so many bytes of what came are shown to whoever decides to look.
 pub const PREVIEW_BYTES: usize = 200;
 
-/// A payload that `loads` refused.
-#[derive(Clone, Copy)]
-pub struct Refused<'a> {
+/// A payload that was refused.
+pub struct Refused {
     /// The number of its event and where in the stream that begins, if it came from one.
-    pub place: Option<(u64, u64)>,
-    pub data: &'a [u8],
+    place: Option<(u64, u64)>,
+    size: usize,
+    preview: Box<[u8]>,
+}
+
+impl Refused {
+    pub fn new(place: Option<(u64, u64)>, data: &[u8]) -> Self {
+        Self { place, size: data.len(), preview: data[..data.len().min(PREVIEW_BYTES)].into() }
+    }
 }
 
 /// `InvalidJSON`, with what was decoded before it and the decoder's own exception as its cause.
 pub fn invalid_json(
     py: Python<'_>,
-    refused: Refused<'_>,
+    refused: &Refused,
     values: &Bound<'_, PyList>,
     cause: Option<PyErr>,
 ) -> PyErr {
@@ -27,9 +33,8 @@ pub fn invalid_json(
         facts.set_item("values", values)?;
         facts.set_item("event_number", refused.place.map(|(number, _)| number))?;
         facts.set_item("offset", refused.place.map(|(_, offset)| offset))?;
-        facts.set_item("size", refused.data.len())?;
-        let preview = &refused.data[..refused.data.len().min(PREVIEW_BYTES)];
-        facts.set_item("preview", PyBytes::new(py, preview))?;
+        facts.set_item("size", refused.size)?;
+        facts.set_item("preview", PyBytes::new(py, &refused.preview))?;
         Ok(facts)
     };
     let error = make(py, "InvalidJSON", facts());

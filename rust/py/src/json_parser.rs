@@ -1,25 +1,23 @@
 //! `JSONParser`: the data of the core's events through `loads`.
 //!
 //! The parser stays borrowed while `loads` runs, so a `loads` that feeds its own parser gets a `RuntimeError`
-//! instead of a torn state. Where `loads` raises, the place in the chunk is kept and the next call goes on
-//! from there: nothing is decoded twice, nothing is lost, and a chunk full of broken events costs no more
-//! than its length. Data that is like an earlier one is not for orjson: its dict is a copy (`shape`).
+//! instead of a torn state. Where `loads` raises, the next call goes on behind that event (`backlog`). Data that is
+//! like an earlier one is not for orjson: its dict is a copy (`shape`).
 
-use std::collections::VecDeque;
-
-use deltawire_core::json::Read;
+use deltawire_core::json::{Alike, Fit, Value};
 use deltawire_core::sse::MAX_EVENT_SIZE;
-use deltawire_core::stream::{Data, SENTINEL, ValueParser};
+use deltawire_core::stream::{Data, Lone, SENTINEL, ValueParser};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyList, PyMemoryView, PySlice, PyString};
 
+use crate::backlog::{Backlog, Failure};
 use crate::borrow;
 use crate::errors::{self, Refused};
 use crate::make::Json;
-use crate::shape::{Filled, Shapes};
+use crate::shape::{Filled, Shapes, Templates};
 
 /// From this size on, orjson gets a view of the fed bytes instead of a copy. Making a view costs about as much
 /// as copying 10 KiB; `benches/test_view.py` measures both.
@@ -28,17 +26,9 @@ const VIEW_FROM: usize = 16 * 1024;
 /// Decodes the data of each event.
 #[pyclass(generic, module = "deltawire")]
 pub struct JSONParser {
-    core: ValueParser,
-    shapes: Shapes,
-    /// None stands for orjson's.
-    loads: Option<Py<PyAny>>,
-    skip: bool,
     closed: bool,
-    malformed: u64,
-    /// Chunks that wait behind an exception, each with how much of it was read.
-    backlog: VecDeque<(Py<PyBytes>, usize)>,
-    /// What was decoded in a call that then raised an exception of `loads`' own.
-    decoded: Vec<Py<PyAny>>,
+    backlog: Backlog,
+    reading: Reading,
 }
 
 #[pymethods]
@@ -66,16 +56,15 @@ impl JSONParser {
                 loads.bind(py).get_type().name()?
             )));
         }
-        Ok(Self {
+        let reading = Reading {
             core: ValueParser::new(max_event_size, done, loads.is_none()),
             shapes: Shapes::default(),
             loads,
             skip: borrow::skips(errors)?,
-            closed: false,
             malformed: 0,
-            backlog: VecDeque::new(),
             decoded: Vec::new(),
-        })
+        };
+        Ok(Self { closed: false, backlog: Backlog::default(), reading })
     }
 
     #[pyo3(signature = (data, /))]
@@ -85,109 +74,110 @@ impl JSONParser {
         if parser.closed {
             return Err(borrow::closed());
         }
-        parser.read_on(chunk)?;
-        parser.values(slf.py())
+        parser.read(chunk)?;
+        parser.reading.values(slf.py())
     }
 
     fn close<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyList>> {
         let py = slf.py();
         let mut parser = borrow::exclusively(slf)?;
         parser.closed = true;
-        parser.read_on(PyBytes::new(py, b""))?;
-        parser.read_incomplete(py)?;
-        parser.values(py)
+        parser.read(PyBytes::new(py, b""))?;
+        parser.reading.read_incomplete(py)?;
+        parser.reading.values(py)
     }
 
     fn reset(slf: &Bound<'_, Self>) -> PyResult<()> {
         let mut parser = borrow::exclusively(slf)?;
-        parser.core.reset();
-        parser.shapes.clear();
         parser.closed = false;
-        parser.malformed = 0;
         parser.backlog.clear();
-        parser.decoded.clear();
+        parser.reading.reset();
         Ok(())
     }
 
     #[getter]
     pub fn done(&self) -> bool {
-        self.core.data().is_done()
+        self.reading.core.data().is_done()
     }
 
     #[getter]
     fn pending_bytes(&self) -> usize {
-        self.core.data().events().pending_bytes()
+        self.reading.core.data().events().pending_bytes()
     }
 
     #[getter]
     fn bytes(&self) -> u64 {
-        self.core.data().events().bytes()
+        self.reading.core.data().events().bytes()
     }
 
     #[getter]
     fn events(&self) -> u64 {
-        self.core.data().events().events()
+        self.reading.core.data().events().events()
     }
 
     #[getter]
     fn comments(&self) -> u64 {
-        self.core.data().events().comments()
+        self.reading.core.data().events().comments()
     }
 
     #[getter]
     fn malformed(&self) -> u64 {
-        self.malformed
+        self.reading.malformed
     }
 
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
-        if let Some(loads) = &self.loads {
+        if let Some(loads) = &self.reading.loads {
             visit.call(loads)?;
         }
-        self.decoded.iter().try_for_each(|value| visit.call(value))
+        self.reading.decoded.iter().try_for_each(|value| visit.call(value))
     }
 
     fn __clear__(&mut self) {
-        self.loads = None;
-        self.decoded.clear();
+        self.reading.loads = None;
+        self.reading.decoded.clear();
     }
 }
 
 impl JSONParser {
+    fn read(&mut self, chunk: Bound<'_, PyBytes>) -> PyResult<()> {
+        let py = chunk.py();
+        let Self { backlog, reading, .. } = self;
+        let read = backlog.read(chunk, |chunk, rest| reading.read(chunk, rest));
+        read.map_err(|failure| failure.raise(py, || reading.values(py)))
+    }
+}
+
+/// What reads events, and decodes their data.
+struct Reading {
+    core: ValueParser,
+    shapes: Shapes,
+    /// None stands for orjson's.
+    loads: Option<Py<PyAny>>,
+    skip: bool,
+    malformed: u64,
+    /// What was decoded in the call at hand, and in calls before it that raised an exception of `loads`' own.
+    decoded: Vec<Py<PyAny>>,
+}
+
+impl Reading {
     /// Gives out what is decoded.
     fn values<'py>(&mut self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
         borrow::given(py, &mut self.decoded)
     }
 
-    /// Reads the backlog, then the chunk.
-    fn read_on(&mut self, chunk: Bound<'_, PyBytes>) -> PyResult<()> {
-        let py = chunk.py();
-        if self.backlog.is_empty() {
-            return self.read(&chunk, 0);
-        }
-        self.backlog.push_back((chunk.unbind(), 0));
-        while let Some((chunk, start)) = self.backlog.pop_front() {
-            self.read(chunk.bind(py), start)?;
-        }
-        Ok(())
+    fn reset(&mut self) {
+        self.core.reset();
+        self.shapes.clear();
+        self.malformed = 0;
+        self.decoded.clear();
     }
 
-    /// Decodes into `decoded` what is complete in the chunk from `start` on. After an exception the rest of
-    /// the chunk is first in the backlog.
-    fn read(&mut self, chunk: &Bound<'_, PyBytes>, start: usize) -> PyResult<()> {
+    /// Decodes what is complete in what is left of a chunk.
+    fn read<'c>(&mut self, chunk: &'c Bound<'_, PyBytes>, rest: &mut &'c [u8]) -> Result<(), Failure> {
         let py = chunk.py();
-        let bytes = chunk.as_bytes();
-        let mut rest = &bytes[start..];
         loop {
-            while let Some(lone) = self.core.next_like(&mut rest) {
-                if let Read::Like(fit) = lone.read
-                    && !self.shapes.knows(fit)
-                {
-                    let gaps: Vec<_> =
-                        self.core.alike(&lone).into_iter().flat_map(|it| it.changing()).collect();
-                    if let Some(template) = self.core.template(fit) {
-                        self.shapes.learn(py, fit, None, template, &gaps)?;
-                    }
-                }
+            while let Some(lone) = self.core.next_like(rest) {
+                self.shapes.learn(py, &mut self.core, &lone, None)?;
                 if let Some(alike) = self.core.alike(&lone) {
                     // A dict does not know its text, so any bytes will do.
                     let text = Filled { json: Json::all(chunk), alike };
@@ -198,41 +188,22 @@ impl JSONParser {
                     return Ok(());
                 }
             }
-            let event = match self.core.next_data(&mut rest) {
-                Ok(Some(Data::Payload(event))) => event,
-                Ok(Some(Data::Nothing | Data::Done)) => continue,
-                Ok(None) => return Ok(()),
-                Err(exceeded) => {
-                    self.backlog.clear();
-                    let values = self.values(py)?;
-                    return Err(errors::limit_exceeded(py, exceeded, &values));
-                }
+            let event = match self.core.next_data(rest)? {
+                Some(Data::Payload(event)) => event,
+                Some(Data::Nothing | Data::Done) => continue,
+                None => return Ok(()),
             };
-            let error = match decode(self.loads.as_ref(), event.data, chunk) {
-                Ok(value) => {
-                    self.decoded.push(value.unbind());
-                    continue;
+            match decode(self.loads.as_ref(), event.data, chunk) {
+                Ok(value) => self.decoded.push(value.unbind()),
+                Err(error) if error.is_instance_of::<PyValueError>(py) => {
+                    self.malformed += 1;
+                    if !self.skip {
+                        let refused = Refused::new(Some((event.number, event.offset)), event.data);
+                        return Err(Failure::Malformed { refused, cause: Some(error) });
+                    }
                 }
-                Err(error) => error,
-            };
-            let refused = error.is_instance_of::<PyValueError>(py);
-            if refused {
-                self.malformed += 1;
-                if self.skip {
-                    continue;
-                }
+                Err(error) => return Err(error.into()),
             }
-            let error = if refused {
-                let values = PyList::new(py, self.decoded.drain(..))?;
-                let refused = Refused { place: Some((event.number, event.offset)), data: event.data };
-                errors::invalid_json(py, refused, &values, Some(error))
-            } else {
-                error
-            };
-            if !rest.is_empty() {
-                self.backlog.push_front((chunk.clone().unbind(), bytes.len() - rest.len()));
-            }
-            return Err(error);
         }
     }
 
@@ -248,6 +219,17 @@ impl JSONParser {
             }
         }
         Ok(())
+    }
+}
+
+impl Templates for ValueParser {
+    #[inline]
+    fn alike<'a>(&'a self, lone: &Lone<'a>) -> Option<Alike<'a>> {
+        self.alike(lone)
+    }
+
+    fn template(&mut self, fit: Fit) -> Option<Value<'_>> {
+        self.template(fit)
     }
 }
 
@@ -295,9 +277,8 @@ fn view<'py>(data: &[u8], chunk: &Bound<'py, PyBytes>) -> Option<PyResult<Bound<
 pub fn decode_text<'py>(data: &Bound<'py, PyString>) -> PyResult<Bound<'py, PyAny>> {
     let py = data.py();
     orjson_loads(py)?.call1((data,)).map_err(|cause| {
-        let text = data.to_string_lossy();
-        let refused = Refused { place: None, data: text.as_bytes() };
-        errors::invalid_json(py, refused, &PyList::empty(py), Some(cause))
+        let refused = Refused::new(None, data.to_string_lossy().as_bytes());
+        errors::invalid_json(py, &refused, &PyList::empty(py), Some(cause))
     })
 }
 

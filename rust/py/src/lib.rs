@@ -5,6 +5,7 @@
 //! held throughout: a chunk takes microseconds, and giving the GIL away costs more than that when another
 //! thread wants it.
 
+mod backlog;
 mod borrow;
 mod chat_accumulator;
 mod chat_parser;

@@ -251,7 +251,7 @@ pub fn parse<'py>(
         let text = Text { calls, ..Text::new(Json::all(&json)) };
         return make::object(class, Some(root), text, &mut Strings::default());
     }
-    let refused = Refused { place: None, data: json.as_bytes() };
+    let refused = Refused::new(None, json.as_bytes());
     let cause = orjson_loads(py)?.call1((&json,)).err();
-    Err(errors::invalid_json(py, refused, &PyList::empty(py), cause))
+    Err(errors::invalid_json(py, &refused, &PyList::empty(py), cause))
 }

@@ -7,7 +7,8 @@
 //!
 //! A text for which no class is wanted is a dict as a whole.
 
-use deltawire_core::json::{Alike, Changing, Fit, Place, Scalar, Value};
+use deltawire_core::json::{Alike, Changing, Fit, Place, Read, Scalar, Value};
+use deltawire_core::stream::Lone;
 use pyo3::IntoPyObjectExt;
 use pyo3::exceptions::PySystemError;
 use pyo3::prelude::*;
@@ -18,6 +19,14 @@ use crate::make::{self, Json, Text};
 use crate::raw::{self, Model, NewRecord};
 use crate::text::{self, Strings};
 use crate::translation::{self, BoxedResult, Maker};
+
+/// A core object that reads texts by templates.
+pub trait Templates {
+    /// What a text has in common with an earlier one, if it is like it.
+    fn alike<'a>(&'a self, lone: &Lone<'a>) -> Option<Alike<'a>>;
+    /// The text of which a template was made, as a value.
+    fn template(&mut self, fit: Fit) -> Option<Value<'_>>;
+}
 
 /// A text that fits a template.
 pub struct Filled<'a, 'py> {
@@ -88,15 +97,32 @@ pub struct Shapes {
 }
 
 impl Shapes {
+    /// Learns the shape of the template that a text fits, unless it is known. Without a class, it is that of a dict.
+    #[inline]
+    pub fn learn(
+        &mut self,
+        py: Python<'_>,
+        templates: &mut impl Templates,
+        lone: &Lone<'_>,
+        class: Option<&'static Class>,
+    ) -> PyResult<()> {
+        let Read::Like(fit) = lone.read else { return Ok(()) };
+        if self.knows(fit) {
+            return Ok(());
+        }
+        let gaps: Vec<_> = templates.alike(lone).into_iter().flat_map(|alike| alike.changing()).collect();
+        templates.template(fit).map_or(Ok(()), |template| self.learn_new(py, fit, class, template, &gaps))
+    }
+
     /// Whether the template's shape is known.
     #[inline]
-    pub fn knows(&self, fit: Fit) -> bool {
+    fn knows(&self, fit: Fit) -> bool {
         matches!(self.shapes.get(fit.slot), Some(Some(shape)) if shape.serial == fit.serial)
     }
 
-    /// Finds the shape of a template, from the text that it was made of and its gaps.
-    /// Without a class, it is that of a dict. Where it was known, but with fewer gaps, these are added.
-    pub fn learn(
+    /// Finds the shape of a template, from the text that it was made of and its gaps. Where it was known, but with fewer
+    /// gaps, these are added.
+    fn learn_new(
         &mut self,
         py: Python<'_>,
         fit: Fit,
