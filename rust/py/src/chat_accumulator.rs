@@ -16,9 +16,9 @@ use crate::class::CHUNK;
 use crate::completion::{ChatCompletion, Ids};
 use crate::errors;
 use crate::feeding::Found;
-use crate::json_parser::orjson_dumps;
 use crate::object;
 use crate::observed;
+use crate::orjson;
 
 /// Adds up a chat stream into its message.
 #[pyclass(module = "deltawire")]
@@ -90,7 +90,7 @@ impl ChatAccumulator {
         let json = if let Some(json) = object::chunk_json(chunk)? {
             PyBytes::new(py, json)
         } else if chunk.is_instance_of::<PyDict>() {
-            orjson_dumps(py)?.call1((chunk,))?.cast_into::<PyBytes>()?
+            orjson::dumps(py)?.call1((chunk,))?.cast_into::<PyBytes>()?
         } else {
             return Err(PyTypeError::new_err(format!(
                 "add takes a ChatCompletionChunk or a dict, not {}",

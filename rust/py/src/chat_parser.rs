@@ -13,8 +13,8 @@ use crate::borrow;
 use crate::class::CHUNK;
 use crate::errors::Refused;
 use crate::feeding::Found;
-use crate::json_parser::orjson_loads;
 use crate::make::{Json, Text};
+use crate::orjson;
 use crate::shape::{Filled, Shapes, Templates};
 
 /// So many chunks that a call has given are room that is kept for the next call.
@@ -316,7 +316,7 @@ impl ChatChunks {
 #[cold]
 fn refuse(py: Python<'_>, malformed: Malformed<'_>) -> Failure {
     let Malformed { data, number, offset, .. } = malformed;
-    let cause = orjson_loads(py).and_then(|loads| loads.call1((PyBytes::new(py, data),))).err();
+    let cause = orjson::loads(py).and_then(|loads| loads.call1((PyBytes::new(py, data),))).err();
     Failure::Malformed { refused: Refused::new(Some((number, offset)), data), cause }
 }
 

@@ -14,8 +14,8 @@ use crate::borrow;
 use crate::completion::{ChatCompletion, Ids};
 use crate::errors;
 use crate::event::ServerSentEvent;
-use crate::json_parser::orjson_dumps;
 use crate::observed;
+use crate::orjson;
 use crate::text::text;
 
 /// Passes a chat stream on, observes it, and changes what rules ask for.
@@ -284,7 +284,7 @@ impl<'py> Shown<'_, 'py> {
 fn values(set: &Bound<'_, PyAny>) -> PyResult<Vec<(Box<str>, Box<str>)>> {
     let py = set.py();
     let set = set.cast::<PyDict>().map_err(|_| PyTypeError::new_err("set is a dict of fields and values"))?;
-    let dumps = orjson_dumps(py)?;
+    let dumps = orjson::dumps(py)?;
     set.iter()
         .map(|(name, value)| {
             let name = field(&name)?;

@@ -16,9 +16,9 @@ use pyo3::types::{PyBytes, PyDict, PyString};
 use pyo3::{IntoPyObjectExt, intern};
 
 use crate::class::BODY;
-use crate::json_parser::orjson_loads;
 use crate::make::CallFacts;
 use crate::object;
+use crate::orjson;
 use crate::raw::text;
 
 /// What a completion is made of, once it is asked for.
@@ -189,7 +189,7 @@ impl ChatCompletion {
 
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         if let Some(json) = self.written(py) {
-            return orjson_loads(py)?.call1((json,));
+            return orjson::loads(py)?.call1((json,));
         }
         self.body(py)?.call_method0(intern!(py, "to_dict"))
     }

@@ -41,7 +41,7 @@ impl ServerSentEvent {
     }
 
     fn json<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        crate::json_parser::decode_text(self.data.bind(py))
+        crate::orjson::decode(self.data.bind(py))
     }
 
     fn __richcmp__<'py>(

@@ -10,13 +10,13 @@ use deltawire_core::stream::{Data, Lone, SENTINEL, ValueParser};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
-use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyBytes, PyList, PyMemoryView, PySlice, PyString};
+use pyo3::types::{PyBytes, PyList, PyMemoryView, PySlice};
 
 use crate::backlog::{Backlog, Failure};
 use crate::borrow;
-use crate::errors::{self, Refused};
+use crate::errors::Refused;
 use crate::make::Json;
+use crate::orjson;
 use crate::shape::{Filled, Shapes, Templates};
 
 /// From this size on, orjson gets a view of the fed bytes instead of a copy. Making a view costs about as much
@@ -243,14 +243,14 @@ fn decode<'py>(
     let py = chunk.py();
     let Some(loads) = loads else {
         let result = match view(data, chunk) {
-            Some(view) => orjson_loads(py)?.call1((view?,)),
-            None => orjson_loads(py)?.call1((PyBytes::new(py, data),)),
+            Some(view) => orjson::loads(py)?.call1((view?,)),
+            None => orjson::loads(py)?.call1((PyBytes::new(py, data),)),
         };
         // orjson checks the UTF-8 itself, so only what it refused has to be looked at.
         return match result {
             Err(error) if error.is_instance_of::<PyValueError>(py) => match String::from_utf8_lossy(data) {
                 std::borrow::Cow::Borrowed(_) => Err(error),
-                std::borrow::Cow::Owned(text) => orjson_loads(py)?.call1((text,)),
+                std::borrow::Cow::Owned(text) => orjson::loads(py)?.call1((text,)),
             },
             result => result,
         };
@@ -271,23 +271,4 @@ fn view<'py>(data: &[u8], chunk: &Bound<'py, PyBytes>) -> Option<PyResult<Bound<
         PyMemoryView::from(chunk)
             .and_then(|view| view.get_item(PySlice::new(chunk.py(), bounds.0, bounds.1, 1))),
     )
-}
-
-/// Decodes a whole text, as `ServerSentEvent.json()` and `ToolCall.parse()` do.
-pub fn decode_text<'py>(data: &Bound<'py, PyString>) -> PyResult<Bound<'py, PyAny>> {
-    let py = data.py();
-    orjson_loads(py)?.call1((data,)).map_err(|cause| {
-        let refused = Refused::new(None, data.to_string_lossy().as_bytes());
-        errors::invalid_json(py, &refused, &PyList::empty(py), Some(cause))
-    })
-}
-
-pub fn orjson_loads(py: Python<'_>) -> PyResult<&Bound<'_, PyAny>> {
-    static LOADS: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
-    LOADS.import(py, "orjson", "loads")
-}
-
-pub fn orjson_dumps(py: Python<'_>) -> PyResult<&Bound<'_, PyAny>> {
-    static DUMPS: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
-    DUMPS.import(py, "orjson", "dumps")
 }

@@ -22,6 +22,7 @@ mod make;
 mod mark;
 mod object;
 mod observed;
+mod orjson;
 mod partial;
 mod raw;
 mod relay_reader;

@@ -12,7 +12,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyFloat, PyList, PyTuple};
 
 use crate::class::Class;
-use crate::json_parser::orjson_loads;
+use crate::orjson;
 use crate::raw::{NewRecord, Origin};
 use crate::text::{self, Strings};
 use crate::translation::{self, BoxedResult, Maker};
@@ -156,5 +156,5 @@ pub fn number<'py>(py: Python<'py>, digits: &str) -> PyResult<Bound<'py, PyAny>>
     {
         return Ok(PyFloat::new(py, number).into_any());
     }
-    orjson_loads(py)?.call1((PyBytes::new(py, digits.as_bytes()),))
+    orjson::loads(py)?.call1((PyBytes::new(py, digits.as_bytes()),))
 }

@@ -13,8 +13,8 @@ use pyo3::types::{PyBytes, PyDict, PyList, PyString, PyType};
 
 use crate::class::Class;
 use crate::errors::{self, Refused};
-use crate::json_parser::{decode_text, orjson_loads};
 use crate::make::{self, CallFacts, Json, Text};
+use crate::orjson;
 use crate::raw::{self, text};
 use crate::text::Strings;
 
@@ -50,7 +50,7 @@ impl ChatObject {
         if json.is_empty() {
             return Ok(PyDict::new(slf.py()).into_any());
         }
-        orjson_loads(slf.py())?.call1((PyBytes::new(slf.py(), json),))
+        orjson::loads(slf.py())?.call1((PyBytes::new(slf.py(), json),))
     }
 
     #[pyo3(signature = (*, mode = "python", exclude_unset = true, exclude_none = false))]
@@ -138,7 +138,7 @@ impl ToolCallObject {
 
     fn parse<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
         let Some(arguments) = arguments(slf)? else { return slf.getattr("custom")?.getattr("input") };
-        decode_text(&arguments)
+        orjson::decode(&arguments)
     }
 
     fn partial<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -252,6 +252,6 @@ pub fn parse<'py>(
         return make::object(class, Some(root), text, &mut Strings::default());
     }
     let refused = Refused::new(None, json.as_bytes());
-    let cause = orjson_loads(py)?.call1((&json,)).err();
+    let cause = orjson::loads(py)?.call1((&json,)).err();
     Err(errors::invalid_json(py, &refused, &PyList::empty(py), cause))
 }

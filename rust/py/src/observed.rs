@@ -9,8 +9,8 @@ use pyo3::types::{PyBytes, PyList};
 
 use crate::class::{TOOL_CALL, USAGE};
 use crate::completion::{self, ChatCompletion, Ids, Snapshot};
-use crate::json_parser::orjson_loads;
 use crate::object;
+use crate::orjson;
 
 /// The message as far as it has come. `ids` are those of calls that came without one, where they are not to
 /// be the reader's own.
@@ -70,7 +70,7 @@ pub fn error<'py>(py: Python<'py>, reader: &ChatReader) -> PyResult<Option<Bound
     let Some(ProviderError { message, kind, code, raw }) = reader.message().error.as_deref() else {
         return Ok(None);
     };
-    let loads = orjson_loads(py)?;
+    let loads = orjson::loads(py)?;
     let code = match code {
         Some(code) => loads.call1((&**code,))?,
         None => py.None().into_bound(py),
