@@ -11,7 +11,6 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList, PyString};
 
 use crate::borrow;
-use crate::chat_parser::Reading;
 use crate::class::CHUNK;
 use crate::completion::{ChatCompletion, Ids};
 use crate::errors;
@@ -19,6 +18,7 @@ use crate::feeding::Found;
 use crate::object;
 use crate::observed;
 use crate::orjson;
+use crate::reading::Reading;
 
 /// Adds up a chat stream into its message.
 #[pyclass(module = "deltawire")]

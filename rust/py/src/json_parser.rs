@@ -28,7 +28,7 @@ const VIEW_FROM: usize = 16 * 1024;
 pub struct JSONParser {
     closed: bool,
     backlog: Backlog,
-    reading: Reading,
+    decoder: Decoder,
 }
 
 #[pymethods]
@@ -56,7 +56,7 @@ impl JSONParser {
                 loads.bind(py).get_type().name()?
             )));
         }
-        let reading = Reading {
+        let decoder = Decoder {
             core: ValueParser::new(max_event_size, done, loads.is_none()),
             shapes: Shapes::default(),
             loads,
@@ -64,7 +64,7 @@ impl JSONParser {
             malformed: 0,
             decoded: Vec::new(),
         };
-        Ok(Self { closed: false, backlog: Backlog::default(), reading })
+        Ok(Self { closed: false, backlog: Backlog::default(), decoder })
     }
 
     #[pyo3(signature = (data, /))]
@@ -75,7 +75,7 @@ impl JSONParser {
             return Err(borrow::closed());
         }
         parser.read(chunk)?;
-        parser.reading.values(slf.py())
+        parser.decoder.values(slf.py())
     }
 
     fn close<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyList>> {
@@ -83,72 +83,72 @@ impl JSONParser {
         let mut parser = borrow::exclusively(slf)?;
         parser.closed = true;
         parser.read(PyBytes::new(py, b""))?;
-        parser.reading.read_incomplete(py)?;
-        parser.reading.values(py)
+        parser.decoder.read_incomplete(py)?;
+        parser.decoder.values(py)
     }
 
     fn reset(slf: &Bound<'_, Self>) -> PyResult<()> {
         let mut parser = borrow::exclusively(slf)?;
         parser.closed = false;
         parser.backlog.clear();
-        parser.reading.reset();
+        parser.decoder.reset();
         Ok(())
     }
 
     #[getter]
     pub fn done(&self) -> bool {
-        self.reading.core.data().is_done()
+        self.decoder.core.data().is_done()
     }
 
     #[getter]
     fn pending_bytes(&self) -> usize {
-        self.reading.core.data().events().pending_bytes()
+        self.decoder.core.data().events().pending_bytes()
     }
 
     #[getter]
     fn bytes(&self) -> u64 {
-        self.reading.core.data().events().bytes()
+        self.decoder.core.data().events().bytes()
     }
 
     #[getter]
     fn events(&self) -> u64 {
-        self.reading.core.data().events().events()
+        self.decoder.core.data().events().events()
     }
 
     #[getter]
     fn comments(&self) -> u64 {
-        self.reading.core.data().events().comments()
+        self.decoder.core.data().events().comments()
     }
 
     #[getter]
     fn malformed(&self) -> u64 {
-        self.reading.malformed
+        self.decoder.malformed
     }
 
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
-        if let Some(loads) = &self.reading.loads {
+        if let Some(loads) = &self.decoder.loads {
             visit.call(loads)?;
         }
-        self.reading.decoded.iter().try_for_each(|value| visit.call(value))
+        self.decoder.decoded.iter().try_for_each(|value| visit.call(value))
     }
 
     fn __clear__(&mut self) {
-        self.reading.loads = None;
-        self.reading.decoded.clear();
+        self.decoder.loads = None;
+        self.decoder.decoded.clear();
     }
 }
 
 impl JSONParser {
     fn read(&mut self, chunk: Bound<'_, PyBytes>) -> PyResult<()> {
         let py = chunk.py();
-        let Self { backlog, reading, .. } = self;
-        let read = backlog.read(chunk, |chunk, rest| reading.read(chunk, rest));
-        read.map_err(|failure| failure.raise(py, || reading.values(py)))
+        let Self { backlog, decoder, .. } = self;
+        let read = backlog.read(chunk, |chunk, rest| decoder.read(chunk, rest));
+        read.map_err(|failure| failure.raise(py, || decoder.values(py)))
     }
 }
 
-/// What reads events, and decodes their data.
-struct Reading {
+/// Reads events, and decodes their data.
+struct Decoder {
     core: ValueParser,
     shapes: Shapes,
     /// None stands for orjson's.
@@ -159,7 +159,7 @@ struct Reading {
     decoded: Vec<Py<PyAny>>,
 }
 
-impl Reading {
+impl Decoder {
     /// Gives out what is decoded.
     fn values<'py>(&mut self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
         borrow::given(py, &mut self.decoded)

@@ -25,6 +25,7 @@ mod observed;
 mod orjson;
 mod partial;
 mod raw;
+mod reading;
 mod relay_reader;
 mod shape;
 mod text;
