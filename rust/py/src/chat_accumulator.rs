@@ -14,10 +14,11 @@ use crate::borrow;
 use crate::class::CHUNK;
 use crate::completion::{ChatCompletion, Ids};
 use crate::errors;
-use crate::feeding::Found;
+use crate::found::Found;
 use crate::object;
 use crate::observed;
 use crate::orjson;
+use crate::parameters;
 use crate::reading::Reading;
 
 /// Adds up a chat stream into its message.
@@ -43,12 +44,12 @@ impl ChatAccumulator {
         text_signature = "(*, n=None, errors='skip', max_message_size=67108864, max_tool_calls=1024, max_choices=128, max_event_size=33554432, id_factory=None)"
     )]
     fn new(
-        #[pyo3(from_py_with = borrow::optional_size)] n: Option<usize>,
+        #[pyo3(from_py_with = parameters::optional_size)] n: Option<usize>,
         errors: &str,
-        #[pyo3(from_py_with = borrow::size)] max_message_size: usize,
-        #[pyo3(from_py_with = borrow::size)] max_tool_calls: usize,
-        #[pyo3(from_py_with = borrow::size)] max_choices: usize,
-        #[pyo3(from_py_with = borrow::size)] max_event_size: usize,
+        #[pyo3(from_py_with = parameters::size)] max_message_size: usize,
+        #[pyo3(from_py_with = parameters::size)] max_tool_calls: usize,
+        #[pyo3(from_py_with = parameters::size)] max_choices: usize,
+        #[pyo3(from_py_with = parameters::size)] max_event_size: usize,
         id_factory: Option<Bound<'_, PyAny>>,
     ) -> PyResult<Self> {
         if let Some(factory) = id_factory.as_ref().filter(|factory| !factory.is_callable()) {
@@ -99,7 +100,7 @@ impl ChatAccumulator {
         };
         let mut accumulator = borrow::exclusively(slf)?;
         if accumulator.closed {
-            return Err(borrow::closed());
+            return Err(errors::closed());
         }
         let text = String::from_utf8_lossy(json.as_bytes());
         let added = accumulator.core.add(&text);
@@ -221,7 +222,7 @@ impl ChatAccumulator {
     ) -> PyResult<PyRefMut<'py, Self>> {
         let mut held = borrow::exclusively(slf)?;
         if held.closed {
-            return Err(borrow::closed());
+            return Err(errors::closed());
         }
         let accumulator = &mut *held;
         accumulator.reading.read(&mut accumulator.core, chunk, wanted)?;

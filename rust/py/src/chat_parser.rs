@@ -6,6 +6,8 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList};
 
 use crate::borrow;
+use crate::errors;
+use crate::parameters;
 use crate::reading::Reading;
 
 /// Parses a chat stream into typed chunks.
@@ -23,7 +25,7 @@ impl ChatParser {
         signature = (*, errors = "strict", max_event_size = MAX_EVENT_SIZE),
         text_signature = "(*, errors='strict', max_event_size=33554432)"
     )]
-    fn new(errors: &str, #[pyo3(from_py_with = borrow::size)] max_event_size: usize) -> PyResult<Self> {
+    fn new(errors: &str, #[pyo3(from_py_with = parameters::size)] max_event_size: usize) -> PyResult<Self> {
         Ok(Self { core: ChunkParser::new(max_event_size), closed: false, reading: Reading::new(errors)? })
     }
 
@@ -32,7 +34,7 @@ impl ChatParser {
         let chunk = borrow::chunk(data)?;
         let mut parser = borrow::exclusively(slf)?;
         if parser.closed {
-            return Err(borrow::closed());
+            return Err(errors::closed());
         }
         let parser = &mut *parser;
         parser.reading.read(&mut parser.core, chunk, true)?;

@@ -16,7 +16,8 @@ use pyo3::types::{PyBytes, PyList};
 use crate::borrow;
 use crate::chat_accumulator::ChatAccumulator;
 use crate::errors::{self, PREVIEW_BYTES};
-use crate::feeding::{Fed, Found};
+use crate::feeding::Fed;
+use crate::found::Found;
 use crate::timings::{Clock, StreamTimings};
 
 /// The parser that a `ChatStream` runs.

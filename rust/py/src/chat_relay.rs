@@ -16,6 +16,7 @@ use crate::errors;
 use crate::event::ServerSentEvent;
 use crate::observed;
 use crate::orjson;
+use crate::parameters;
 use crate::text::text;
 
 /// Passes a chat stream on, observes it, and changes what rules ask for.
@@ -49,11 +50,11 @@ impl ChatRelay {
         repair: bool,
         edit: Option<Bound<'_, PyAny>>,
         append_error: bool,
-        #[pyo3(from_py_with = borrow::optional_size)] n: Option<usize>,
-        #[pyo3(from_py_with = borrow::size)] max_message_size: usize,
-        #[pyo3(from_py_with = borrow::size)] max_tool_calls: usize,
-        #[pyo3(from_py_with = borrow::size)] max_choices: usize,
-        #[pyo3(from_py_with = borrow::size)] max_event_size: usize,
+        #[pyo3(from_py_with = parameters::optional_size)] n: Option<usize>,
+        #[pyo3(from_py_with = parameters::size)] max_message_size: usize,
+        #[pyo3(from_py_with = parameters::size)] max_tool_calls: usize,
+        #[pyo3(from_py_with = parameters::size)] max_choices: usize,
+        #[pyo3(from_py_with = parameters::size)] max_event_size: usize,
     ) -> PyResult<Self> {
         if let Some(edit) = edit.as_ref().filter(|edit| !edit.is_callable()) {
             let class = edit.get_type();
@@ -88,7 +89,7 @@ impl ChatRelay {
         let chunk = borrow::chunk(data)?;
         let mut relay = borrow::exclusively(slf)?;
         if relay.closed {
-            return Err(borrow::closed());
+            return Err(errors::closed());
         }
         let Self { core, edit, owed, .. } = &mut *relay;
         let mut shown = Shown { py: slf.py(), edit: edit.as_ref(), error: None };

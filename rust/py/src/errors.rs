@@ -1,6 +1,7 @@
 //! The exceptions of `deltawire.errors`, which are defined in Python, raised from Rust.
 
 use deltawire_core::LimitExceeded;
+use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList};
 
@@ -69,4 +70,9 @@ fn make(py: Python<'_>, class: &str, facts: PyResult<Bound<'_, PyDict>>) -> PyEr
     facts
         .and_then(|facts| py.import("deltawire.errors")?.getattr(class)?.call((), Some(&facts)))
         .map_or_else(|error| error, PyErr::from_value)
+}
+
+/// `feed` after `close`.
+pub fn closed() -> PyErr {
+    PyValueError::new_err("feed after close: the stream has ended; reset() makes the parser new")
 }

@@ -9,6 +9,7 @@ use pyo3::types::{PyList, PyString};
 use crate::borrow;
 use crate::errors;
 use crate::event::ServerSentEvent;
+use crate::parameters;
 use crate::text::{Recent, text};
 
 /// Parses an event stream by the letter of the HTML standard.
@@ -29,7 +30,7 @@ impl EventParser {
     #[pyo3(signature = (*, max_event_size = sse::MAX_EVENT_SIZE, last_event_id = String::new(), verbatim = false), text_signature = "(*, max_event_size=33554432, last_event_id='', verbatim=False)")]
     fn new(
         py: Python<'_>,
-        #[pyo3(from_py_with = borrow::size)] max_event_size: usize,
+        #[pyo3(from_py_with = parameters::size)] max_event_size: usize,
         last_event_id: String,
         verbatim: bool,
     ) -> PyResult<Self> {
@@ -54,7 +55,7 @@ impl EventParser {
         let chunk = borrow::chunk(data)?;
         let mut parser = borrow::exclusively(slf)?;
         if parser.closed {
-            return Err(borrow::closed());
+            return Err(errors::closed());
         }
         parser.events_in(slf.py(), chunk.as_bytes())
     }

@@ -2,19 +2,12 @@
 
 use pyo3::exceptions::PySystemError;
 use pyo3::prelude::*;
-use pyo3::types::PyList;
 
 use crate::chat_reader::ChatReader;
 use crate::event_parser::EventParser;
+use crate::found::Found;
 use crate::json_parser::JSONParser;
 use crate::relay_reader::RelayReader;
-
-/// What a chunk completed. One item needs no list.
-pub enum Found<'py> {
-    Nothing,
-    One(Bound<'py, PyAny>),
-    Many(Bound<'py, PyList>),
-}
 
 /// What came of a chunk: what it completed, and whether the parser has seen the sentinel by now.
 pub struct Fed<'py> {

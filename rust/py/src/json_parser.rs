@@ -14,9 +14,11 @@ use pyo3::types::{PyBytes, PyList, PyMemoryView, PySlice};
 
 use crate::backlog::{Backlog, Failure};
 use crate::borrow;
-use crate::errors::Refused;
+use crate::errors::{self, Refused};
+use crate::found;
 use crate::make::Json;
 use crate::orjson;
+use crate::parameters;
 use crate::shape::{Filled, Shapes, Templates};
 
 /// From this size on, orjson gets a view of the fed bytes instead of a copy. Making a view costs about as much
@@ -43,7 +45,7 @@ impl JSONParser {
         loads: Option<Py<PyAny>>,
         done: Option<&str>,
         errors: &str,
-        #[pyo3(from_py_with = borrow::size)] max_event_size: usize,
+        #[pyo3(from_py_with = parameters::size)] max_event_size: usize,
     ) -> PyResult<Self> {
         if done.is_some_and(|text| text.trim().is_empty()) {
             return Err(PyValueError::new_err("done is blank; pass None for a stream without a sentinel"));
@@ -60,7 +62,7 @@ impl JSONParser {
             core: ValueParser::new(max_event_size, done, loads.is_none()),
             shapes: Shapes::default(),
             loads,
-            skip: borrow::skips(errors)?,
+            skip: parameters::skips(errors)?,
             malformed: 0,
             decoded: Vec::new(),
         };
@@ -72,7 +74,7 @@ impl JSONParser {
         let chunk = borrow::chunk(data)?;
         let mut parser = borrow::exclusively(slf)?;
         if parser.closed {
-            return Err(borrow::closed());
+            return Err(errors::closed());
         }
         parser.read(chunk)?;
         parser.decoder.values(slf.py())
@@ -162,7 +164,7 @@ struct Decoder {
 impl Decoder {
     /// Gives out what is decoded.
     fn values<'py>(&mut self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
-        borrow::given(py, &mut self.decoded)
+        found::list(py, &mut self.decoded)
     }
 
     fn reset(&mut self) {

@@ -14,9 +14,10 @@ use crate::backlog::{Backlog, Failure};
 use crate::borrow;
 use crate::class::CHUNK;
 use crate::errors::Refused;
-use crate::feeding::Found;
+use crate::found::{self, Found};
 use crate::make::{Json, Text};
 use crate::orjson;
+use crate::parameters;
 use crate::shape::{Filled, Shapes, Templates};
 
 /// So many chunks that a call has given are room that is kept for the next call.
@@ -115,7 +116,7 @@ pub struct Reading {
 
 impl Reading {
     pub fn new(errors: &str) -> PyResult<Self> {
-        let skip = borrow::skips(errors)?;
+        let skip = parameters::skips(errors)?;
         let chunks = ChatChunks { skip, shapes: Shapes::default(), found: Vec::new() };
         Ok(Self { backlog: Backlog::default(), chunks })
     }
@@ -172,7 +173,7 @@ struct ChatChunks {
 
 impl ChatChunks {
     fn take<'py>(&mut self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
-        let found = borrow::given(py, &mut self.found)?;
+        let found = found::list(py, &mut self.found)?;
         if self.found.capacity() > KEPT_CAPACITY {
             self.found = Vec::new();
         }

@@ -13,7 +13,8 @@ use pyo3::types::{PyBytes, PyList};
 
 use crate::borrow;
 use crate::chat_relay::ChatRelay;
-use crate::feeding::{Fed, Found};
+use crate::feeding::Fed;
+use crate::found::Found;
 use crate::timings::{Clock, StreamTimings};
 
 /// The parser that a `ChatRelayStream` runs.

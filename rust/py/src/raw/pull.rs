@@ -29,7 +29,8 @@ use pyo3::{ffi, intern};
 use super::awaiting::{Sent, Step, begin, iterator, raised, step};
 use super::items::{KeptStream, Stream};
 use super::slots::{REUSED, class, give, made, same, slot, stop_with};
-use crate::feeding::{self, Found};
+use crate::feeding;
+use crate::found::Found;
 
 #[repr(C)]
 struct Pull {
