@@ -17,7 +17,7 @@ use crate::event::ServerSentEvent;
 use crate::observed;
 use crate::orjson;
 use crate::parameters;
-use crate::text::text;
+use crate::raw::text;
 
 /// Passes a chat stream on, observes it, and changes what rules ask for.
 #[pyclass(module = "deltawire")]

@@ -10,7 +10,8 @@ use crate::borrow;
 use crate::errors;
 use crate::event::ServerSentEvent;
 use crate::parameters;
-use crate::text::{Recent, text};
+use crate::raw::text;
+use crate::text::Recent;
 
 /// Parses an event stream by the letter of the HTML standard.
 #[pyclass(module = "deltawire")]

@@ -6,8 +6,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyString;
 
 use crate::mark::Mark;
-use crate::raw;
-pub use crate::raw::text;
+use crate::raw::{self, text};
 
 /// Longer strings are made anew each time.
 const LONGEST: usize = 64;
