@@ -51,7 +51,8 @@ class _Items:
 
     `__anext__` returns an awaitable of the next item of `_pending`. Where that has none, and `_turn` is the
     source, the awaitable takes the turn, reads the source and feeds `_parser`. What is not plain it leaves to
-    the class below: to `_settle`, `_ends` and `_refuses`, and all the rest to `_afill`.
+    the class below: to `_settle`, `_ends` and `_refuses`, and all the rest to `_next_step`, which mostly
+    leaves it to `_afill`.
     """
 
     _pending: Iterator[Any]
