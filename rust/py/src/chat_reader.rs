@@ -71,7 +71,7 @@ impl ChatReader {
 
     #[pyo3(signature = (data, /))]
     fn feed<'py>(slf: &Bound<'py, Self>, data: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyList>> {
-        given(slf.py(), Self::read(slf, data)?.found)
+        Self::read(slf, data)?.found.into_list(slf.py())
     }
 
     fn close<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyList>> {
@@ -84,7 +84,7 @@ impl ChatReader {
         // One at most, so none comes with an exception.
         let chunks = Found::Many(ChatAccumulator::close_chunks(this.accumulator.bind(py))?);
         let has = has(&*this.accumulator.try_borrow(py)?);
-        given(py, this.noted(py, Ok(now), has, chunks)?)
+        this.noted(py, Ok(now), has, chunks)?.into_list(py)
     }
 
     #[getter]
@@ -181,7 +181,7 @@ impl ChatReader {
         if noted.is_ok() && !self.owes.load(Relaxed) {
             return Ok(found);
         }
-        let found = given(py, found)?;
+        let found = found.into_list(py)?;
         let mut owed = std::mem::take(&mut *self.owed());
         owed.extend(found.iter().map(Bound::unbind));
         self.owes.store(noted.is_err(), Relaxed);
@@ -198,15 +198,6 @@ impl ChatReader {
 
     fn note(&self, py: Python<'_>, now: f64, (has_content, has_tool_calls): (bool, bool)) -> PyResult<()> {
         StreamTimings::note(self.timings.bind(py), now, has_content, has_tool_calls)
-    }
-}
-
-/// What was found, as a list.
-fn given<'py>(py: Python<'py>, found: Found<'py>) -> PyResult<Bound<'py, PyList>> {
-    match found {
-        Found::Nothing => Ok(PyList::empty(py)),
-        Found::One(one) => PyList::new(py, [one]),
-        Found::Many(many) => Ok(many),
     }
 }
 

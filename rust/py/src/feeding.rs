@@ -1,6 +1,5 @@
 //! The parsers that a stream feeds without asking Python: what each gives for a chunk, and whether that was the end.
 
-use pyo3::exceptions::PySystemError;
 use pyo3::prelude::*;
 
 use crate::chat_reader::ChatReader;
@@ -15,31 +14,33 @@ pub struct Fed<'py> {
     pub is_done: bool,
 }
 
-/// Whether `feed` can feed this one.
-#[inline]
-pub fn can_feed(parser: &Bound<'_, PyAny>) -> bool {
-    parser.is_exact_instance_of::<ChatReader>()
-        || parser.is_exact_instance_of::<RelayReader>()
-        || parser.is_exact_instance_of::<EventParser>()
-        || parser.is_exact_instance_of::<JSONParser>()
+/// A parser that can be fed, by its class.
+pub enum Parser<'a, 'py> {
+    Chat(&'a Bound<'py, ChatReader>),
+    Relay(&'a Bound<'py, RelayReader>),
+    Event(&'a Bound<'py, EventParser>),
+    Json(&'a Bound<'py, JSONParser>),
 }
 
-/// Feeds one of these.
-pub fn feed<'py>(parser: &Bound<'py, PyAny>, data: &Bound<'py, PyAny>) -> PyResult<Fed<'py>> {
-    if let Ok(reader) = parser.cast_exact::<ChatReader>() {
-        return ChatReader::read(reader, data);
+impl<'a, 'py> Parser<'a, 'py> {
+    /// None for what has to be fed by Python.
+    #[inline]
+    pub fn of(parser: &'a Bound<'py, PyAny>) -> Option<Self> {
+        let chat = parser.cast_exact().map(Self::Chat);
+        chat.or_else(|_| parser.cast_exact().map(Self::Relay))
+            .or_else(|_| parser.cast_exact().map(Self::Event))
+            .or_else(|_| parser.cast_exact().map(Self::Json))
+            .ok()
     }
-    if let Ok(reader) = parser.cast_exact::<RelayReader>() {
-        return RelayReader::read(reader, data);
+
+    pub fn feed(self, data: &Bound<'py, PyAny>) -> PyResult<Fed<'py>> {
+        let (found, is_done) = match self {
+            Self::Chat(parser) => return ChatReader::read(parser, data),
+            Self::Relay(parser) => return RelayReader::read(parser, data),
+            Self::Event(parser) => (EventParser::feed(parser, data)?, false),
+            Self::Json(parser) => (JSONParser::feed(parser, data)?, parser.borrow().done()),
+        };
+        let found = if found.is_empty() { Found::Nothing } else { Found::Many(found) };
+        Ok(Fed { found, is_done })
     }
-    let (found, is_done) = if let Ok(parser) = parser.cast_exact::<EventParser>() {
-        (EventParser::feed(parser, data)?, false)
-    } else if let Ok(parser) = parser.cast_exact::<JSONParser>() {
-        let found = JSONParser::feed(parser, data)?;
-        (found, parser.borrow().done())
-    } else {
-        return Err(PySystemError::new_err("no parser that can be fed"));
-    };
-    let found = if found.is_empty() { Found::Nothing } else { Found::Many(found) };
-    Ok(Fed { found, is_done })
 }

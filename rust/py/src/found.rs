@@ -10,6 +10,16 @@ pub enum Found<'py> {
     Many(Bound<'py, PyList>),
 }
 
+impl<'py> Found<'py> {
+    pub fn into_list(self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
+        match self {
+            Self::Nothing => Ok(PyList::empty(py)),
+            Self::One(one) => PyList::new(py, [one]),
+            Self::Many(many) => Ok(many),
+        }
+    }
+}
+
 /// A list of what was found, which is there no more.
 pub fn list<'py>(py: Python<'py>, found: &mut Vec<Py<PyAny>>) -> PyResult<Bound<'py, PyList>> {
     // Most calls give one.

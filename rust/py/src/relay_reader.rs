@@ -48,10 +48,7 @@ impl RelayReader {
 
     #[pyo3(signature = (data, /))]
     fn feed<'py>(slf: &Bound<'py, Self>, data: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyList>> {
-        match Self::read(slf, data)?.found {
-            Found::One(one) => PyList::new(slf.py(), [one]),
-            _ => Ok(PyList::empty(slf.py())),
-        }
+        Self::read(slf, data)?.found.into_list(slf.py())
     }
 
     fn close<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyList>> {

@@ -22,7 +22,7 @@ use pyo3::types::{PyString, PyType};
 
 use super::slots::{class, give, same, slot};
 use super::{pull, ready};
-use crate::feeding;
+use crate::feeding::Parser;
 
 /// What a stream has below its Python class.
 #[repr(C)]
@@ -152,7 +152,7 @@ impl<'py> Stream<'py> {
             if turn.is_null() || *turn == ffi::Py_None() || self.is_closed() {
                 return None;
             }
-            if !self.parser().is_some_and(|parser| feeding::can_feed(&parser)) {
+            if self.parser().is_none_or(|parser| Parser::of(&parser).is_none()) {
                 return None;
             }
             Bound::from_owned_ptr_or_opt(self.0.py(), std::mem::replace(turn, std::ptr::null_mut()))

@@ -29,7 +29,7 @@ use pyo3::{ffi, intern};
 use super::awaiting::{Sent, Step, begin, iterator, raised, step};
 use super::items::{KeptStream, Stream};
 use super::slots::{REUSED, class, give, made, same, slot, stop_with};
-use crate::feeding;
+use crate::feeding::Parser;
 use crate::found::Found;
 
 #[repr(C)]
@@ -209,7 +209,11 @@ fn take<'py>(
 ) -> PyResult<Taken<'py>> {
     let py = source.py();
     let Some(parser) = stream.parser().filter(|_| !stream.is_closed()) else { return Ok(Taken::Odd) };
-    let fed = match feeding::feed(&parser, chunk).map_err(|error| made(py, error)) {
+    let fed = match Parser::of(&parser) {
+        Some(parser) => parser.feed(chunk),
+        None => Err(PySystemError::new_err("no parser that can be fed")),
+    };
+    let fed = match fed.map_err(|error| made(py, error)) {
         Ok(fed) => fed,
         Err(error) => {
             let before = stream.call(intern!(py, "_refuses"), (error.value(py),))?;
