@@ -11,7 +11,7 @@
 //!
 //! An instance of a class below `_Items` is tracked by the collector as that class says.
 
-use std::ffi::{CStr, c_char, c_int, c_void};
+use std::ffi::{c_char, c_int, c_void};
 use std::mem::offset_of;
 
 use pyo3::call::PyCallArgs;
@@ -20,7 +20,7 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyString, PyType};
 
-use super::slots::{class, give, same, slot};
+use super::slots::{class, give, member, same, slot};
 use super::{pull, ready};
 use crate::feeding::Parser;
 
@@ -39,18 +39,11 @@ struct Items {
 pub fn items_class(py: Python<'_>) -> PyResult<Bound<'_, PyType>> {
     ready::make(py)?;
     pull::make(py)?;
-    let member = |name: &'static CStr, type_code, offset: usize| ffi::PyMemberDef {
-        name: name.as_ptr(),
-        type_code,
-        offset: offset.cast_signed(),
-        flags: 0,
-        doc: std::ptr::null(),
-    };
     let members = [
-        member(c"_pending", ffi::Py_T_OBJECT_EX, offset_of!(Items, pending)),
-        member(c"_turn", ffi::Py_T_OBJECT_EX, offset_of!(Items, turn)),
-        member(c"_parser", ffi::Py_T_OBJECT_EX, offset_of!(Items, parser)),
-        member(c"_closed", ffi::Py_T_BOOL, offset_of!(Items, is_closed)),
+        member(c"_pending", ffi::Py_T_OBJECT_EX, offset_of!(Items, pending), 0),
+        member(c"_turn", ffi::Py_T_OBJECT_EX, offset_of!(Items, turn), 0),
+        member(c"_parser", ffi::Py_T_OBJECT_EX, offset_of!(Items, parser), 0),
+        member(c"_closed", ffi::Py_T_BOOL, offset_of!(Items, is_closed), 0),
         ffi::PyMemberDef::default(),
     ];
     let mut slots = [
@@ -66,7 +59,7 @@ pub fn items_class(py: Python<'_>) -> PyResult<Bound<'_, PyType>> {
     let flags = ffi::Py_TPFLAGS_DEFAULT | ffi::Py_TPFLAGS_BASETYPE;
     // SAFETY: the slots are those of `Items`, each of its kind; the members are there during the call, and their names for
     // ever. The offsets are those of fields of their types.
-    unsafe { class(py, c"deltawire._native._Items", size_of::<Items>(), flags, &mut slots) }
+    unsafe { class(py, None, c"deltawire._native._Items", size_of::<Items>(), flags, &mut slots) }
 }
 
 /// A stream: an instance of a class below `_Items`.

@@ -91,7 +91,7 @@ pub fn make(py: Python<'_>) -> PyResult<()> {
     ];
     let flags = ffi::Py_TPFLAGS_DEFAULT | ffi::Py_TPFLAGS_HAVE_GC | ffi::Py_TPFLAGS_DISALLOW_INSTANTIATION;
     // SAFETY: the slots are a `Pull`'s, each of its kind, and static; so are the methods, which are leaked.
-    let pull = unsafe { class(py, c"deltawire._native._Pull", size_of::<Pull>(), flags, &mut slots)? };
+    let pull = unsafe { class(py, None, c"deltawire._native._Pull", size_of::<Pull>(), flags, &mut slots)? };
     // It is the same whenever it is made.
     let _ = PULL.set(py, pull.unbind());
     Ok(())

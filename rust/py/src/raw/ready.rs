@@ -32,7 +32,8 @@ pub fn make(py: Python<'_>) -> PyResult<()> {
     ];
     let flags = ffi::Py_TPFLAGS_DEFAULT | ffi::Py_TPFLAGS_DISALLOW_INSTANTIATION;
     // SAFETY: the slots are a `Ready`'s, each of its kind, and static.
-    let ready = unsafe { class(py, c"deltawire._native._Ready", size_of::<Ready>(), flags, &mut slots)? };
+    let ready =
+        unsafe { class(py, None, c"deltawire._native._Ready", size_of::<Ready>(), flags, &mut slots)? };
     // It is the same whenever it is made.
     let _ = READY.set(py, ready.unbind());
     Ok(())

@@ -25,6 +25,7 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyTuple, PyType};
 
+use super::slots::{class, member, slot};
 use super::spare::Room;
 
 /// What a record has in front of its slots.
@@ -77,25 +78,21 @@ pub fn record_class(
     fields: impl Iterator<Item = &'static CStr>,
 ) -> PyResult<RecordClass> {
     let py = base.py();
-    let member = |name: &'static CStr, type_code, offset: usize| ffi::PyMemberDef {
-        name: name.as_ptr(),
-        type_code,
-        offset: offset.cast_signed(),
-        flags: ffi::Py_READONLY,
-        doc: std::ptr::null(),
-    };
-    let mut members = vec![member(c"__dictoffset__", ffi::Py_T_PYSSIZET, offset_of!(Head, extras))];
+    // SAFETY: `base` is a live type.
+    if unsafe { (*base.as_type_ptr()).tp_basicsize } != size_of::<ffi::PyObject>().cast_signed() {
+        return Err(PySystemError::new_err("the base of a record has fields"));
+    }
+    let offset = |at: usize| size_of::<Head>() + at * size_of::<*mut ffi::PyObject>();
+    let mut members =
+        vec![member(c"__dictoffset__", ffi::Py_T_PYSSIZET, offset_of!(Head, extras), ffi::Py_READONLY)];
     for (at, name) in fields.enumerate() {
-        members.push(member(
-            name,
-            ffi::Py_T_OBJECT_EX,
-            size_of::<Head>() + at * size_of::<*mut ffi::PyObject>(),
-        ));
+        members.push(member(name, ffi::Py_T_OBJECT_EX, offset(at), ffi::Py_READONLY));
     }
     let count = members.len() - 1;
-    let size = size_of::<Head>() + count * size_of::<*mut ffi::PyObject>();
+    if count > u8::BITS as usize {
+        return Err(PySystemError::new_err("a class of records has more fields than there are bits for"));
+    }
     members.push(ffi::PyMemberDef::default());
-    let slot = |slot, pfunc: *const c_void| ffi::PyType_Slot { slot, pfunc: pfunc.cast_mut() };
     let mut type_slots = [
         slot(ffi::Py_tp_members, members.as_ptr().cast()),
         slot(ffi::Py_tp_dealloc, DEALLOC as *const c_void),
@@ -106,41 +103,27 @@ pub fn record_class(
         slot(ffi::Py_tp_doc, doc.as_ptr().cast()),
         ffi::PyType_Slot::default(),
     ];
-    let mut spec = ffi::PyType_Spec {
-        name: name.as_ptr(),
-        basicsize: i32::try_from(size)?,
-        itemsize: 0,
-        flags: u32::try_from(ffi::Py_TPFLAGS_DEFAULT)?,
-        slots: type_slots.as_mut_ptr(),
-    };
-    let bases = PyTuple::new(py, [base])?;
-    // SAFETY:
-    // - `base` is a live type; nothing but an object's header is in its instances, so a head may follow.
-    // - The spec, its slots and its members live during the call, which copies them; the names of the class and of
-    //   the members are static, as they must be.
-    // - The members lie inside the basic size, behind the header.
-    // - The result is a new reference to a type, or null with an exception set.
-    // - No other class has the room. All slots are set to references before anybody sees the record.
-    unsafe {
-        if (*base.as_type_ptr()).tp_basicsize != size_of::<ffi::PyObject>().cast_signed() {
-            return Err(PySystemError::new_err("the base of a record has fields"));
-        }
-        if count > u8::BITS as usize {
-            return Err(PySystemError::new_err("a class of records has more fields than there are bits for"));
-        }
-        let class = ffi::PyType_FromSpecWithBases(&raw mut spec, bases.as_ptr());
-        let class = Bound::from_owned_ptr_or_err(py, class)?;
-        if ffi::PyType_HasFeature(class.as_ptr().cast(), ffi::Py_TPFLAGS_HAVE_GC) != 0 {
-            return Err(PySystemError::new_err("a class of records is tracked by the collector"));
-        }
-        let text = PyBytes::new(py, b"");
-        let none = begin(class.as_ptr().cast(), Room::new(), &Origin { text: &text, start: 0, end: 0 })?;
+    // SAFETY: the slots are a record's, each of its kind; the members are there during the call, and their names for ever.
+    // Nothing but an object's header is in the base's instances, by the check, so a head may follow; the members are one of
+    // its pointers and the references behind it, up to the size.
+    let class =
+        unsafe { class(py, Some(base), name, offset(count), ffi::Py_TPFLAGS_DEFAULT, &mut type_slots)? };
+    // SAFETY: the class is a live type.
+    if unsafe { ffi::PyType_HasFeature(class.as_type_ptr(), ffi::Py_TPFLAGS_HAVE_GC) } != 0 {
+        return Err(PySystemError::new_err("a class of records is tracked by the collector"));
+    }
+    let text = PyBytes::new(py, b"");
+    // SAFETY: the class is one of records, and no other one has the room. All slots are set to references before anybody
+    // sees the record.
+    let none = unsafe {
+        let none = begin(class.as_type_ptr(), Room::new(), &Origin { text: &text, start: 0, end: 0 })?;
         for at in 0..count {
             slots(none.as_ptr()).add(at).write(py.None().into_ptr());
         }
         (*none.as_ptr().cast::<Head>()).owned = bits(count);
-        Ok(RecordClass { class: class.cast_into_unchecked().unbind(), none: Model(none.unbind()) })
-    }
+        Model(none.unbind())
+    };
+    Ok(RecordClass { class: class.unbind(), none })
 }
 
 /// A record whose slots are being filled.

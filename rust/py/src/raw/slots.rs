@@ -4,12 +4,12 @@ use std::ffi::{CStr, c_int, c_ulong, c_void};
 
 use pyo3::ffi;
 use pyo3::prelude::*;
-use pyo3::types::PyType;
+use pyo3::types::{PyTuple, PyType};
 
 /// What is raised where an awaitable is awaited again.
 pub const REUSED: &CStr = c"cannot reuse already awaited __anext__()";
 
-/// Makes a class from its slots.
+/// Makes a class from its slots, below `base` or, without one, below `object`.
 ///
 /// # Safety
 ///
@@ -17,9 +17,10 @@ pub const REUSED: &CStr = c"cannot reuse already awaited __anext__()";
 ///   type, which keeps to what is asked of it; a table, the last entry of which is a zeroed one; or a C string.
 /// - What they hold is there during the call, which copies it, but for definitions of methods and the names of members:
 ///   these are there as long as the class.
-/// - `size` is that of the instances, which begin with a `PyObject`. The members lie inside it, behind that.
+/// - `size` is that of the instances, which begin as those of the base do. The members lie inside it, behind that.
 pub unsafe fn class<'py>(
     py: Python<'py>,
+    base: Option<&Bound<'py, PyType>>,
     name: &'static CStr,
     size: usize,
     flags: c_ulong,
@@ -32,10 +33,12 @@ pub unsafe fn class<'py>(
         flags: u32::try_from(flags)?,
         slots: slots.as_mut_ptr(),
     };
-    // SAFETY: the spec lives during the call, the name for ever, and the rest is the caller's promise. The result is a new
-    // reference to a type, or null with an exception set.
+    let bases = base.map(|base| PyTuple::new(py, [base])).transpose()?;
+    let bases = bases.as_ref().map_or(std::ptr::null_mut(), Bound::as_ptr);
+    // SAFETY: the spec and the bases live during the call, the name for ever, and the rest is the caller's promise. The
+    // result is a new reference to a type, or null with an exception set.
     unsafe {
-        let class = ffi::PyType_FromSpec(&raw mut spec);
+        let class = ffi::PyType_FromSpecWithBases(&raw mut spec, bases);
         Ok(Bound::from_owned_ptr_or_err(py, class)?.cast_into_unchecked())
     }
 }
@@ -43,6 +46,12 @@ pub unsafe fn class<'py>(
 /// A slot of a class.
 pub fn slot(slot: c_int, pfunc: *const c_void) -> ffi::PyType_Slot {
     ffi::PyType_Slot { slot, pfunc: pfunc.cast_mut() }
+}
+
+/// A member of a class: a field of its instances, by its offset, that Python code can read, and write if the flags say so.
+pub fn member(name: &'static CStr, type_code: c_int, offset: usize, flags: c_int) -> ffi::PyMemberDef {
+    let (name, offset) = (name.as_ptr(), offset.cast_signed());
+    ffi::PyMemberDef { name, type_code, offset, flags, doc: std::ptr::null() }
 }
 
 /// What CPython is given: a new reference, or null with an exception set.
