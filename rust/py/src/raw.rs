@@ -30,23 +30,11 @@ pub use records::{Made, Model, NewRecord, Origin, RecordClass, origin, record_cl
 /// Decodes UTF-8; an invalid sequence becomes U+FFFD, as the Encoding standard's "UTF-8 decode" has it.
 #[inline]
 pub fn text<'py>(py: Python<'py>, bytes: &[u8]) -> PyResult<Bound<'py, PyString>> {
-    if !bytes.is_ascii() {
-        return decode(py, bytes);
-    }
-    let len = bytes.len().cast_signed();
-    // SAFETY:
-    // - `PyUnicode_New` returns a new reference to a str, or null with an exception set, which
-    //   `from_owned_ptr_or_err` takes over either way.
-    // - With a maximum character of 127 the str is compact ASCII: `PyUnicode_DATA` points at room for `len`
-    //   bytes and a terminator that is already there. For `len` 0 it is the shared empty str, and nothing is
-    //   written.
-    // - Nobody else has seen the str yet, so writing into it is allowed; `bytes` cannot overlap it.
-    // - All bytes are ASCII, as the str's header claims.
-    unsafe {
-        let object = ffi::PyUnicode_New(len, 127);
-        let string = Bound::from_owned_ptr_or_err(py, object)?;
-        ffi::PyUnicode_DATA(object).cast::<u8>().copy_from_nonoverlapping(bytes.as_ptr(), bytes.len());
-        Ok(string.cast_into_unchecked())
+    if bytes.is_ascii() {
+        // SAFETY: by the check.
+        unsafe { ascii(py, bytes) }
+    } else {
+        decode(py, bytes)
     }
 }
 
@@ -58,6 +46,30 @@ fn decode<'py>(py: Python<'py>, bytes: &[u8]) -> PyResult<Bound<'py, PyString>> 
         let len = bytes.len().cast_signed();
         let object = ffi::PyUnicode_DecodeUTF8(bytes.as_ptr().cast(), len, c"replace".as_ptr());
         Ok(Bound::from_owned_ptr_or_err(py, object)?.cast_into_unchecked())
+    }
+}
+
+/// A new str of ASCII. As a function of its own it is made where `text` is called; else it takes a call for each str.
+///
+/// # Safety
+///
+/// The bytes are ASCII.
+#[inline]
+unsafe fn ascii<'py>(py: Python<'py>, bytes: &[u8]) -> PyResult<Bound<'py, PyString>> {
+    let len = bytes.len().cast_signed();
+    // SAFETY:
+    // - `PyUnicode_New` returns a new reference to a str, or null with an exception set, which
+    //   `from_owned_ptr_or_err` takes over either way.
+    // - With a maximum character of 127 the str is compact ASCII: `PyUnicode_DATA` points at room for `len`
+    //   bytes and a terminator that is already there. For `len` 0 it is the shared empty str, and nothing is
+    //   written.
+    // - Nobody else has seen the str yet, so writing into it is allowed; `bytes` cannot overlap it.
+    // - All bytes are ASCII, as the str's header claims and the caller says.
+    unsafe {
+        let object = ffi::PyUnicode_New(len, 127);
+        let string = Bound::from_owned_ptr_or_err(py, object)?;
+        ffi::PyUnicode_DATA(object).cast::<u8>().copy_from_nonoverlapping(bytes.as_ptr(), bytes.len());
+        Ok(string.cast_into_unchecked())
     }
 }
 
