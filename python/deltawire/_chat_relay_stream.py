@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from anyio import CancelScope, move_on_after
 
 from deltawire._deadlines import Deadlines
-from deltawire._native import ChatRelay, _RelayReader
+from deltawire._native import ChatRelay, _ChatRelayStreamParser
 from deltawire._observed import Observed
 from deltawire._parameters import (
     MAX_CHOICES,
@@ -108,7 +108,7 @@ class ChatRelayStream(Observed, BaseStream[bytes]):
         "_timeout",
     )
 
-    _parser: _RelayReader
+    _parser: _ChatRelayStreamParser
 
     def __init__(
         self,
@@ -162,8 +162,8 @@ class ChatRelayStream(Observed, BaseStream[bytes]):
             max_event_size=max_event_size,
         )
         deadlines = Deadlines.of(first_event_timeout, idle_timeout, total_timeout, comments_count_as_progress)
-        reader = _RelayReader(relay, clock, _KEEP_ALIVE)
-        super().__init__(source, reader, check_content_type=check_content_type, deadlines=deadlines)
+        parser = _ChatRelayStreamParser(relay, clock, _KEEP_ALIVE)
+        super().__init__(source, parser, check_content_type=check_content_type, deadlines=deadlines)
         if keep_alive is not None:
             try:
                 self._open(_ASYNC)

@@ -3,7 +3,8 @@
 A `ChatStream` is a `BaseStream` over a `ChatAccumulator`, which gives the chunks of each network chunk and
 adds them up in the same pass. What is added here: the verdict at the end, which is an exception if the stream
 was cut or the provider reported an error; the same verdict on the first event, before anything is taken; and
-readers that want only the text or only the message. Timings are the business of the native `_ChatReader`.
+readers that want only the text or only the message. Timings are the business of the native
+`_ChatStreamParser`.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from deltawire._deadlines import Deadlines
 from deltawire._first_event import FirstEvent
-from deltawire._native import ChatAccumulator, ChatCompletion, ChatCompletionChunk, _ChatReader
+from deltawire._native import ChatAccumulator, ChatCompletion, ChatCompletionChunk, _ChatStreamParser
 from deltawire._observed import Observed
 from deltawire._parameters import MAX_CHOICES, MAX_EVENT_SIZE, MAX_MESSAGE_SIZE, MAX_TOOL_CALLS, count
 from deltawire._stream import _SYNC, BaseStream
@@ -79,7 +80,7 @@ class ChatStream(Observed, BaseStream[ChatCompletionChunk]):
 
     __slots__ = ("_accumulator", "_merges", "_raises")
 
-    _parser: _ChatReader
+    _parser: _ChatStreamParser
 
     def __init__(
         self,
@@ -114,9 +115,9 @@ class ChatStream(Observed, BaseStream[ChatCompletionChunk]):
             max_event_size=max_event_size,
             id_factory=id_factory,
         )
-        reader = _ChatReader(self._accumulator(), clock)
+        parser = _ChatStreamParser(self._accumulator(), clock)
         deadlines = Deadlines.of(first_event_timeout, idle_timeout, total_timeout, comments_count_as_progress)
-        super().__init__(source, reader, check_content_type=check_content_type, deadlines=deadlines)
+        super().__init__(source, parser, check_content_type=check_content_type, deadlines=deadlines)
 
     @property
     def _observer(self) -> ChatAccumulator:
@@ -195,13 +196,13 @@ class ChatStream(Observed, BaseStream[ChatCompletionChunk]):
         return self._first(look)
 
     def _look(self) -> FirstEvent:
-        reader = self._parser
-        if reader.look is None:
+        parser = self._parser
+        if parser.look is None:
             if self._state != "new":
                 raise RuntimeError("prefetch looks at the first event: call it before the iteration begins")
             # What it assembles is not looked at, so it needs no ids.
-            reader.look = FirstEvent(self._accumulator(id_factory=None))
-        look: FirstEvent = reader.look
+            parser.look = FirstEvent(self._accumulator(id_factory=None))
+        look: FirstEvent = parser.look
         return look
 
     def _looked(self, look: FirstEvent, max_bytes: int) -> Callable[[], bool]:

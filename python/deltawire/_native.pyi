@@ -63,7 +63,7 @@ class _Items:
     def __anext__(self) -> Awaitable[Any]: ...
 
 @final
-class _ChatReader:
+class _ChatStreamParser:
     """The parser that a ChatStream runs: an accumulator that gives chunks, and a clock.
 
     The clock is read once for each network chunk.
@@ -92,7 +92,7 @@ class _ChatReader:
     def malformed(self) -> int: ...
 
 @final
-class _RelayReader:
+class _ChatRelayStreamParser:
     """The parser that a ChatRelayStream runs: a relay that gives the bytes to send on, and a clock.
 
     The clock is read once for each network chunk. `keep_alive` is the comment that is sent for silence.

@@ -1,7 +1,8 @@
 """What a ChatRelayStream reads from: its source in wraps.
 
 `Patient` is a source that tells silence by an empty chunk, and whose reads outlive who waits for them.
-`Ending` tells the failure of one as its end. What becomes of the chunks is for the native `_RelayReader`.
+`Ending` tells the failure of one as its end. What becomes of the chunks is for the native
+`_ChatRelayStreamParser`.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
 
     from deltawire._errand import Errand
-    from deltawire._native import _RelayReader
+    from deltawire._native import _ChatRelayStreamParser
     from deltawire._readers import Chunk
 
 # How long a cancelled read may take to end before it is cancelled again, in seconds.
@@ -31,11 +32,13 @@ class Patient:
     deadline: at the time `until`, this raises Late.
     """
 
-    __slots__ = ("_errand", "_keep_alive", "_now", "_quiet_since", "_reader", "_sent", "chunks", "until")
+    __slots__ = ("_errand", "_keep_alive", "_now", "_parser", "_quiet_since", "_sent", "chunks", "until")
 
-    def __init__(self, chunks: AsyncIterator[Chunk], reader: _RelayReader, keep_alive: float | None) -> None:
+    def __init__(
+        self, chunks: AsyncIterator[Chunk], parser: _ChatRelayStreamParser, keep_alive: float | None
+    ) -> None:
         self.chunks = chunks
-        self._reader = reader
+        self._parser = parser
         self._keep_alive = keep_alive
         self._errand: Errand[Chunk] | None = None
         # The clock of the event loop, since when nothing was sent on, and how much had been.
@@ -57,15 +60,15 @@ class Patient:
             await errand.wait()
         else:
             now = self._now()
-            if self._quiet_since is None or self._sent != self._reader.sent:
-                self._quiet_since, self._sent = now, self._reader.sent
+            if self._quiet_since is None or self._sent != self._parser.sent:
+                self._quiet_since, self._sent = now, self._parser.sent
             at = min(at, self._quiet_since + (self._keep_alive or inf))
             await errand.wait(at - now)
         if not errand.is_done:
             if at >= self.until:
                 raise Late
             self._quiet_since = None
-            self._reader.is_silent = True
+            self._parser.is_silent = True
             return b""
         self._errand = None
         return errand.result()

@@ -9,8 +9,9 @@ mod backlog;
 mod borrow;
 mod chat_accumulator;
 mod chat_parser;
-mod chat_reader;
 mod chat_relay;
+mod chat_relay_stream_parser;
+mod chat_stream_parser;
 mod class;
 mod completion;
 mod errors;
@@ -28,7 +29,6 @@ mod parameters;
 mod partial;
 mod raw;
 mod reading;
-mod relay_reader;
 mod shape;
 mod text;
 mod timings;
@@ -36,8 +36,8 @@ mod translation;
 
 use pyo3::prelude::*;
 
-use chat_reader::ChatReader;
-use relay_reader::RelayReader;
+use chat_relay_stream_parser::ChatRelayStreamParser;
+use chat_stream_parser::ChatStreamParser;
 
 /// The Rust half of deltawire: push parsers, which take bytes and do no input or output of their own.
 #[pymodule(gil_used = true)]
@@ -59,7 +59,8 @@ mod _native {
     #[pymodule_export]
     use super::timings::StreamTimings;
     use super::{
-        Bound, ChatReader, PyAnyMethods, PyModule, PyModuleMethods, PyResult, RelayReader, class, raw,
+        Bound, ChatRelayStreamParser, ChatStreamParser, PyAnyMethods, PyModule, PyModuleMethods, PyResult,
+        class, raw,
     };
 
     #[pymodule_init]
@@ -67,8 +68,8 @@ mod _native {
         for class in class::ALL {
             module.add(class.short_name(), class.get(module.py())?)?;
         }
-        module.setattr("_ChatReader", module.py().get_type::<ChatReader>())?;
-        module.setattr("_RelayReader", module.py().get_type::<RelayReader>())?;
+        module.setattr("_ChatStreamParser", module.py().get_type::<ChatStreamParser>())?;
+        module.setattr("_ChatRelayStreamParser", module.py().get_type::<ChatRelayStreamParser>())?;
         module.setattr("_Items", raw::items::items_class(module.py())?)?;
         module.add("__version__", env!("CARGO_PKG_VERSION"))
     }

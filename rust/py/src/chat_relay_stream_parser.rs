@@ -1,7 +1,7 @@
-//! `_RelayReader`: what a `ChatRelayStream` runs, a relay that gives the bytes to send on, and a clock.
+//! `_ChatRelayStreamParser`: what a `ChatRelayStream` runs, a relay that gives the bytes to send on, and a clock.
 //!
-//! As in `_ChatReader`, the clock is read once for each network chunk, and what changes is in cells. A chunk that goes on
-//! as it came is the object that was fed.
+//! As in `_ChatStreamParser`, the clock is read once for each network chunk, and what changes is in cells. A chunk that
+//! goes on as it came is the object that was fed.
 
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -18,8 +18,8 @@ use crate::found::Found;
 use crate::timings::{Clock, StreamTimings};
 
 /// The parser that a `ChatRelayStream` runs.
-#[pyclass(frozen, name = "_RelayReader", module = "deltawire._native")]
-pub struct RelayReader {
+#[pyclass(frozen, name = "_ChatRelayStreamParser", module = "deltawire._native")]
+pub struct ChatRelayStreamParser {
     #[pyo3(get)]
     relay: Py<ChatRelay>,
     #[pyo3(get)]
@@ -32,7 +32,7 @@ pub struct RelayReader {
 }
 
 #[pymethods]
-impl RelayReader {
+impl ChatRelayStreamParser {
     #[new]
     fn new(relay: Py<ChatRelay>, clock: &Bound<'_, PyAny>, keep_alive: Py<PyBytes>) -> PyResult<Self> {
         Ok(Self {
@@ -98,7 +98,7 @@ impl RelayReader {
         Ok(self.relay.try_borrow(py)?.malformed())
     }
 
-    // Nothing is cleared, as in `_ChatReader`: what has a callback that leads back to the stream clears that.
+    // Nothing is cleared, as in `_ChatStreamParser`: what has a callback that leads back to the stream clears that.
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
         visit.call(&self.relay)?;
         visit.call(&self.timings)?;
@@ -106,7 +106,7 @@ impl RelayReader {
     }
 }
 
-impl RelayReader {
+impl ChatRelayStreamParser {
     /// Takes the next bytes; none, where the source was silent.
     pub fn read<'py>(slf: &Bound<'py, Self>, data: &Bound<'py, PyAny>) -> PyResult<Fed<'py>> {
         let py = slf.py();

@@ -1,4 +1,4 @@
-//! `_ChatReader`: what a `ChatStream` runs, an accumulator that gives chunks, and a clock.
+//! `_ChatStreamParser`: what a `ChatStream` runs, an accumulator that gives chunks, and a clock.
 //!
 //! The clock is read once for each network chunk. The class is frozen, which spares a borrow for each; what changes is
 //! in cells. What looks for the first event, for `prefetch`, is Python's.
@@ -21,8 +21,8 @@ use crate::found::Found;
 use crate::timings::{Clock, StreamTimings};
 
 /// The parser that a `ChatStream` runs.
-#[pyclass(frozen, name = "_ChatReader", module = "deltawire._native")]
-pub struct ChatReader {
+#[pyclass(frozen, name = "_ChatStreamParser", module = "deltawire._native")]
+pub struct ChatStreamParser {
     #[pyo3(get)]
     accumulator: Py<ChatAccumulator>,
     #[pyo3(get)]
@@ -38,7 +38,7 @@ pub struct ChatReader {
 }
 
 #[pymethods]
-impl ChatReader {
+impl ChatStreamParser {
     #[new]
     fn new(accumulator: Py<ChatAccumulator>, clock: &Bound<'_, PyAny>) -> PyResult<Self> {
         Ok(Self {
@@ -116,7 +116,7 @@ impl ChatReader {
     }
 }
 
-impl ChatReader {
+impl ChatStreamParser {
     /// Takes the next bytes. What the clock or `on_gap` raises takes nothing of what they complete.
     pub fn read<'py>(slf: &Bound<'py, Self>, data: &Bound<'py, PyAny>) -> PyResult<Fed<'py>> {
         let py = slf.py();
