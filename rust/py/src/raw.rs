@@ -13,6 +13,7 @@
 //! that class, live, or at its end where it deallocates; attached to the interpreter. Where one calls another, it does
 //! so with the object that it was called with.
 
+mod anext;
 mod awaiting;
 pub mod items;
 mod pull;
