@@ -29,7 +29,7 @@ pub struct ChatStreamParser {
     timings: Py<StreamTimings>,
     look: PyOnceLock<Py<PyAny>>,
     clock: Clock,
-    /// The first bytes of the stream, and whether they are all that is kept of it.
+    /// The first bytes of the stream, and whether there are as many of them as are kept.
     preview: Mutex<Vec<u8>>,
     has_preview: AtomicBool,
     /// Chunks that an exception of the clock or of `on_gap` has kept back, and whether there are any.

@@ -5,7 +5,7 @@ use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList};
 
-/// At most so many bytes of what came are shown to whoever decides to look.
+/// So many bytes of what came are shown at most, in an error or as a stream's preview.
 pub const PREVIEW_BYTES: usize = 200;
 
 /// A payload that was refused.
@@ -57,7 +57,7 @@ pub fn limit_exceeded(py: Python<'_>, exceeded: LimitExceeded, values: &Bound<'_
     make(py, "LimitExceeded", facts())
 }
 
-/// Whether an exception of these two came with something that was complete before it.
+/// Whether one of these two came with something that was complete before it.
 #[cold]
 pub fn has_values(py: Python<'_>, error: &PyErr) -> bool {
     let values = error.value(py).getattr("values");

@@ -34,6 +34,10 @@ impl<'a, 'py> Json<'a, 'py> {
         Self { bytes, at: 0 }
     }
 
+    pub fn py(self) -> Python<'py> {
+        self.bytes.py()
+    }
+
     /// What an object is made from, by its place in the text.
     #[inline]
     pub fn origin(self, start: usize, end: usize) -> Origin<'a, 'py> {
@@ -71,25 +75,31 @@ struct Objects<'a, 'py> {
     strings: &'a mut Strings,
 }
 
+impl<'py> Objects<'_, 'py> {
+    fn py(&self) -> Python<'py> {
+        self.text.json.py()
+    }
+}
+
 impl<'py> Maker<'py> for Objects<'_, 'py> {
     type Made = Bound<'py, PyAny>;
     type Record = NewRecord<'py>;
     type Members = Bound<'py, PyDict>;
 
     fn none(&mut self) -> Self::Made {
-        self.text.json.bytes.py().None().into_bound(self.text.json.bytes.py())
+        self.py().None().into_bound(self.py())
     }
 
     fn scalar(&mut self, value: Value<'_>) -> BoxedResult<Self::Made> {
-        scalar(self.text.json.bytes.py(), value, self.strings)
+        scalar(self.py(), value, self.strings)
     }
 
     fn list(&mut self, items: impl ExactSizeIterator<Item = Self::Made>) -> BoxedResult<Self::Made> {
-        Ok(PyList::new(self.text.json.bytes.py(), items)?.into_any())
+        Ok(PyList::new(self.py(), items)?.into_any())
     }
 
     fn members(&mut self, _: Value<'_>) -> Self::Members {
-        PyDict::new(self.text.json.bytes.py())
+        PyDict::new(self.py())
     }
 
     fn insert(&mut self, members: &mut Self::Members, name: &str, made: Self::Made) -> BoxedResult<()> {
@@ -103,7 +113,7 @@ impl<'py> Maker<'py> for Objects<'_, 'py> {
     fn record(&mut self, class: &'static Class, object: Option<Value<'_>>) -> BoxedResult<Self::Record> {
         let Text { json, sent, .. } = self.text;
         let (start, end) = object.map_or((0, 0), |object| (object.start(), object.end()));
-        let mut record = NewRecord::new(class.record(json.bytes.py())?, &json.origin(start, end))?;
+        let mut record = NewRecord::new(class.record(json.py())?, &json.origin(start, end))?;
         let is_whole = object.is_some_and(|object| object.node_number() == 0);
         if let Some(sent) = sent.filter(|_| is_whole) {
             record.set_sent(sent)?;
@@ -121,12 +131,12 @@ impl<'py> Maker<'py> for Objects<'_, 'py> {
 
     fn complete(&mut self) -> BoxedResult<Self::Made> {
         let complete = self.text.calls.front().is_none_or(|(complete, _)| *complete);
-        Ok(complete.into_bound_py_any(self.text.json.bytes.py())?)
+        Ok(complete.into_bound_py_any(self.py())?)
     }
 
     fn repairs(&mut self) -> BoxedResult<Self::Made> {
         let (_, repairs) = self.text.calls.pop_front().unwrap_or_default();
-        Ok(PyTuple::new(self.text.json.bytes.py(), repairs)?.into_any())
+        Ok(PyTuple::new(self.py(), repairs)?.into_any())
     }
 }
 

@@ -184,7 +184,7 @@ impl Shapes {
 
 impl Step {
     fn make<'py>(&self, text: &Filled<'_, 'py>) -> BoxedResult<Bound<'py, PyAny>> {
-        let py = text.json.bytes.py();
+        let py = text.json.py();
         Ok(match self {
             Self::Same { value, .. } => value.bind(py).clone(),
             Self::Gap { gap, .. } => match text.alike.scalar(*gap) {
@@ -227,7 +227,7 @@ impl Step {
 
 impl Members {
     fn copy<'py>(&self, text: &Filled<'_, 'py>) -> BoxedResult<Bound<'py, PyDict>> {
-        let same = self.same.bind(text.json.bytes.py());
+        let same = self.same.bind(text.json.py());
         // Where the only member changes, as in many a delta, a copy takes longer than to begin anew.
         let is_lone = self.fresh.len() == 1 && same.len() == 1;
         let copy = if is_lone { PyDict::new(same.py()) } else { same.copy()? };
@@ -255,7 +255,7 @@ impl Members {
 
     /// The dict, for those who cannot change it.
     fn make<'py>(&self, text: &Filled<'_, 'py>) -> BoxedResult<Bound<'py, PyDict>> {
-        if self.fresh.is_empty() { Ok(self.same.bind(text.json.bytes.py()).clone()) } else { self.copy(text) }
+        if self.fresh.is_empty() { Ok(self.same.bind(text.json.py()).clone()) } else { self.copy(text) }
     }
 }
 
