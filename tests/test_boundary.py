@@ -19,7 +19,7 @@ import orjson
 import pytest
 from outcomes import pieces
 
-from deltawire import EventParser, InvalidJSON, JSONParser, LimitExceeded
+from deltawire import ChatParser, EventParser, InvalidJSON, JSONParser, LimitExceeded
 
 PARSERS: dict[str, Callable[..., Any]] = {
     "EventParser": EventParser,
@@ -70,6 +70,18 @@ def test_a_chunk_is_kept_only_until_what_invalid_json_held_back_came_out() -> No
     assert parser.feed(b"") == [2]
     assert sys.getrefcount(chunk) == before
     assert len(errors) == 2, "the errors are still there, and hold no chunk either"
+
+
+@pytest.mark.parametrize("make", [ChatParser, JSONParser])
+def test_a_chunk_whose_last_event_is_invalid_json_is_not_kept_at_all(make: Callable[[], Any]) -> None:
+    parser = make()
+    chunk = bytes(bytearray(b'data: {"a":1}\n\ndata: x\n\n'))
+    before = sys.getrefcount(chunk)
+    with pytest.raises(InvalidJSON) as caught:
+        parser.feed(chunk)
+    assert len(caught.value.values) == 1
+    del caught
+    assert sys.getrefcount(chunk) == before
 
 
 @every_parser

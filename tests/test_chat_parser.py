@@ -180,6 +180,15 @@ def test_what_was_held_back_comes_before_what_is_fed_next() -> None:
     assert contents(parser.feed(text("g"))) == ["e", "f", "g"]
 
 
+def test_broken_lines_at_the_end_of_a_chunk_come_before_what_is_fed_next() -> None:
+    parser = ChatParser()
+    for feed, before in ((text("a")[:-1] + b"data: x\ndata: y\n\n", ["a"]), (text("b"), [])):
+        with pytest.raises(InvalidJSON) as caught:
+            parser.feed(feed)
+        assert (contents(caught.value.values), caught.value.event_number) == (before, 1)
+    assert contents(parser.feed(text("c"))) == ["b", "c"]
+
+
 def test_close_gives_what_was_held_back_and_may_raise_too() -> None:
     parser = ChatParser()
     with pytest.raises(InvalidJSON):
