@@ -5,6 +5,8 @@ use pyo3::basic::CompareOp;
 use pyo3::prelude::*;
 use pyo3::types::{PyNotImplemented, PyString, PyTuple, PyType};
 
+use crate::orjson;
+
 /// One dispatched event, as the HTML standard describes it.
 #[pyclass(frozen, module = "deltawire")]
 pub struct ServerSentEvent {
@@ -41,7 +43,7 @@ impl ServerSentEvent {
     }
 
     fn json<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        crate::orjson::decode(self.data.bind(py))
+        orjson::decode(self.data.bind(py))
     }
 
     fn __richcmp__<'py>(

@@ -68,6 +68,7 @@ mod _native {
         for class in class::ALL {
             module.add(class.short_name(), class.get(module.py())?)?;
         }
+        // `add` would list these in `__all__`.
         module.setattr("_ChatStreamParser", module.py().get_type::<ChatStreamParser>())?;
         module.setattr("_ChatRelayStreamParser", module.py().get_type::<ChatRelayStreamParser>())?;
         module.setattr("_Items", raw::items::items_class(module.py())?)?;

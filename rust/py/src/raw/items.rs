@@ -65,7 +65,7 @@ pub fn items_class(py: Python<'_>) -> PyResult<Bound<'_, PyType>> {
 /// A stream: an instance of a class below `_Items`.
 pub struct Stream<'py>(Bound<'py, PyAny>);
 
-/// A stream that is kept.
+/// A stream that is held beyond a call.
 pub struct KeptStream(Py<PyAny>);
 
 impl KeptStream {
@@ -141,14 +141,14 @@ impl<'py> Stream<'py> {
         // SAFETY: a stream begins as `Items` does; the pointer is null or an owned reference, which goes over to the caller.
         // None is always there.
         unsafe {
-            let turn = &mut (*self.items()).turn;
-            if turn.is_null() || *turn == ffi::Py_None() || self.is_closed() {
+            let turn = &raw mut (*self.items()).turn;
+            if (*turn).is_null() || *turn == ffi::Py_None() || self.is_closed() {
                 return None;
             }
             if self.parser().is_none_or(|parser| Parser::of(&parser).is_none()) {
                 return None;
             }
-            Bound::from_owned_ptr_or_opt(self.0.py(), std::mem::replace(turn, std::ptr::null_mut()))
+            Bound::from_owned_ptr_or_opt(self.0.py(), turn.replace(std::ptr::null_mut()))
         }
     }
 
