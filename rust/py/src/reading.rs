@@ -136,6 +136,7 @@ impl Reading {
     pub fn read(&mut self, core: &mut impl Steps, chunk: Bound<'_, PyBytes>, wanted: bool) -> PyResult<()> {
         let py = chunk.py();
         let Self { backlog, chunks } = self;
+        // It looks for a stream that is none. Where a chunk waits, an event came, so it may be ahead of that.
         core.begin(chunk.as_bytes());
         let read = backlog.read(chunk, |chunk, rest| chunks.read(core, chunk, rest, wanted));
         read.map_err(|failure| failure.raise(py, || chunks.take(py)))

@@ -48,7 +48,7 @@ pub fn slot(slot: c_int, pfunc: *const c_void) -> ffi::PyType_Slot {
     ffi::PyType_Slot { slot, pfunc: pfunc.cast_mut() }
 }
 
-/// A member of a class: a field of its instances, by its offset, that Python code can read, and write if the flags say so.
+/// A member of a class: a field of its instances, by its offset, which Python code reads, and writes if the flags say so.
 pub fn member(name: &'static CStr, type_code: c_int, offset: usize, flags: c_int) -> ffi::PyMemberDef {
     let (name, offset) = (name.as_ptr(), offset.cast_signed());
     ffi::PyMemberDef { name, type_code, offset, flags, doc: std::ptr::null() }
