@@ -30,6 +30,11 @@ def said(text: Any) -> str | None:
     return text if isinstance(text, str) and text.strip() else None
 
 
+def meant(text: Any) -> str | None:
+    """Give a text that says anything, and more than the word null."""
+    return None if text == "null" else said(text)
+
+
 def number(index: Any) -> int | None:
     """Give a whole number from 0 on, also one that was sent as a string of digits."""
     if isinstance(index, str) and re.fullmatch("[0-9]+", index):
@@ -40,6 +45,13 @@ def number(index: Any) -> int | None:
 def of(value: Any, kind: type) -> Any:
     """Give a value of a kind, or an empty one of it."""
     return value if isinstance(value, kind) else kind()
+
+
+def as_text(arguments: Any) -> str:
+    """Give arguments as text, also those that were sent as a value."""
+    if isinstance(arguments, str):
+        return arguments
+    return "" if arguments is None else orjson.dumps(arguments).decode()
 
 
 def is_json(text: str) -> bool:
@@ -86,9 +98,17 @@ class Call:
     def is_whole(self) -> bool:
         return not self.custom and is_whole(self.arguments)
 
+    def is_foreign(self) -> bool:
+        """Tell whether it calls a tool of the provider's own."""
+        named = self.name or self.arguments or self.kind in ("", "function", "custom")
+        return bool(not named and self.extras)
+
     def finish(self, ended: bool) -> tuple[dict[str, Any], bool, tuple[str, ...]]:
         """Give the call as it stands in the body, whether it is complete, and its repairs."""
         repairs = self.repairs | ({"id_generated"} if self.id is None else set())
+        if self.is_foreign():
+            made = tuple(repair for repair in REPAIRS if repair in repairs)
+            return {"id": self.id, "type": self.kind, **self.extras}, ended, made
         arguments = self.arguments
         if ended and not self.custom and arguments == "":
             arguments = "{}"
@@ -163,8 +183,7 @@ def place(
 
 
 def add_fragment(calls: list[Call], item: dict[str, Any]) -> None:
-    id = said(item.get("id"))
-    id = None if id == "null" else id
+    id = meant(item.get("id"))
     index = number(item.get("index"))
     function, custom = item.get("function"), item.get("custom")
     key = "arguments" if isinstance(function, dict) else "input"
@@ -188,18 +207,21 @@ def add_fragment(calls: list[Call], item: dict[str, Any]) -> None:
         elif id is None and arguments is None and not call.arguments and call.name != name:
             call.name += name
     is_text = isinstance(arguments, str)
-    text = arguments if is_text else "" if arguments is None else orjson.dumps(arguments).decode()
+    text = as_text(arguments)
     if text:
         if not is_text:
             call.repairs.add("arguments_not_text")
-        if call.placeholder and begins:
+        repeats = name is None and call.is_whole() and text == call.arguments
+        opened = not call.custom and name is None and call.arguments.strip() == "{"
+        if (call.placeholder or opened) and begins and not (is_text and repeats):
             call.arguments = ""
-        if name is None and call.is_whole() and text == call.arguments:
+            repeats = False
+        if repeats:
             call.repairs.add("arguments_repeated")
         else:
             call.arguments += text
-            # An empty object that was sent as a value, and nothing else.
-            call.placeholder = not is_text and call.arguments == "{}"
+            # An empty object in one piece, and nothing else.
+            call.placeholder = not call.custom and text == call.arguments == "{}"
     for extra, value in item.items():
         if extra not in ("id", "index", "type", "function", "custom"):
             keep(call.extras, extra, value)

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import orjson
 import reference
-from reference_calls import Call, add_fragment, is_json, keep, number, of, said
+from reference_calls import Call, add_fragment, as_text, is_json, keep, meant, number, of, said
 
 
 class Outcome(NamedTuple):
@@ -51,7 +51,7 @@ class Choice:
         self.calls: list[Call] = []
 
     def add(self, choice: dict[str, Any], merges: bool) -> None:
-        self.finish_reason = said(choice.get("finish_reason")) or self.finish_reason
+        self.finish_reason = meant(choice.get("finish_reason")) or self.finish_reason
         for key, value in choice.items():
             if key == "token_ids":
                 if of(value, list):
@@ -101,7 +101,7 @@ class Choice:
             if isinstance(item, dict):
                 add_fragment(self.calls, item)
         legacy = of(delta.get("function_call"), dict)
-        name, arguments = said(legacy.get("name")) or "", of(legacy.get("arguments"), str)
+        name, arguments = said(legacy.get("name")) or "", as_text(legacy.get("arguments"))
         if name or arguments:
             held = self.message.setdefault("function_call", {"name": "", "arguments": ""})
             held["name"] = held["name"] or name
@@ -164,7 +164,7 @@ class Choice:
             self.grow("reasoning", texts or None)
 
     def finish(self, index: int, ended: bool) -> tuple[dict[str, Any], list[tuple[bool, tuple[str, ...]]]]:
-        calls = [call for call in self.calls if call.name or call.arguments]
+        calls = [call for call in self.calls if call.name or call.arguments or call.is_foreign()]
         if all(call.index is not None for call in calls):
             calls.sort(key=lambda call: call.index or 0)
         finished = [call.finish(ended) for call in calls]
@@ -185,9 +185,9 @@ def find_error(event: str, document: Any) -> Any:
     if isinstance(document, list):
         document = document[0] if document else None
     fields = of(document, dict)
-    inner = fields.get("error") or of(fields.get("x_groq"), dict).get("error")
-    if inner:
-        return inner
+    for inner in (fields.get("error"), of(fields.get("x_groq"), dict).get("error")):
+        if says(inner):
+            return inner
     if fields.get("object") == "error" or fields.get("type") == "error":
         return document
     if fields.get("type") in ("response.failed", "response.incomplete"):
@@ -196,7 +196,13 @@ def find_error(event: str, document: Any) -> Any:
     if event == "error":
         return document
     choices = [choice for choice in of(fields.get("choices"), list) if isinstance(choice, dict)]
-    return next((choice["error"] for choice in choices if choice.get("error")), None)
+    return next((choice["error"] for choice in choices if says(choice.get("error"))), None)
+
+
+def says(error: Any) -> bool:
+    """Tell whether an error says anything."""
+    values = error.values() if isinstance(error, dict) else [error]
+    return any(value and not (isinstance(value, str) and value.isspace()) for value in values)
 
 
 def tell(error: Any) -> tuple[str, str | None, Any]:
@@ -205,7 +211,7 @@ def tell(error: Any) -> tuple[str, str | None, Any]:
 
     if not isinstance(error, dict):
         return text(error), None, None
-    message = error.get("message") or error.get("reason") or error.get("detail") or ""
+    message = error.get("message") or error.get("reason") or error.get("detail") or error.get("title") or ""
     kind = error.get("type") or error.get("status")
     return text(message), kind and text(kind), error.get("code") or None
 

@@ -88,7 +88,7 @@ def test_a_parser_of_chunks_gives_an_error_as_a_chunk(sent: bytes, told: Told) -
     assert between == ([json.loads(payload)] if payload.startswith(b"{") else [])
 
 
-@pytest.mark.parametrize("nothing", [None, False, "", {}, [], 0, 0.0])
+@pytest.mark.parametrize("nothing", [None, False, "", " ", {}, [], 0, 0.0, {"message": "", "code": None}])
 def test_an_error_that_says_nothing_is_none(nothing: Any) -> None:
     sent = event({"choices": [{"index": 0, "delta": {"content": "a"}, "error": nothing}], "error": nothing})
     sent += event({"choices": [], "x_groq": {"error": nothing}, "object": "chat.completion.chunk"})
@@ -100,7 +100,7 @@ def test_an_error_that_says_nothing_is_none(nothing: Any) -> None:
 @pytest.mark.parametrize(
     ("error", "told"),
     [
-        *[({"message": ""}, ("", None, None)), ({"detail": "m"}, ("m", None, None)), (5, ("5", None, None))],
+        *[({"title": "m"}, ("m", None, None)), ({"detail": "m"}, ("m", None, None)), (5, ("5", None, None))],
         *[({"message": {"a": 1}}, ('{"a":1}', None, None)), ({"type": 5, "code": 0}, ("", "5", None))],
         *[({"code": {"a": [1.5]}}, ("", None, {"a": [1.5]})), ({"code": "", "x": 1}, ("", None, None))],
         *[(["m", 1], ('["m",1]', None, None)), (True, ("true", None, None)), ("é\n", ("é\n", None, None))],

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 import reference
 from chat_streams import DONE, STOP, accumulate, calls, chunk, event, fragment, text
 from relays import USAGE, send
 
-from deltawire import ChatRelay
+from deltawire import ChatParser, ChatRelay
 
 
 def test_a_canonical_stream_is_not_touched_by_a_repair() -> None:
@@ -43,6 +44,33 @@ def test_id_type_and_name_are_sent_once_and_indices_count_the_calls() -> None:
         + STOP
         + DONE
     )
+
+
+@pytest.mark.parametrize(
+    ("pieces", "received"),
+    [
+        (["{", '{"q": 1}'], '{"q": 1}'),
+        (["{", '{"q"', ": 1}"], '{"q": 1}'),
+        # What a client has cannot be taken back, and this is what many look for.
+        (["{}", '{"q"', ": 1}"], '{}{"q": 1}'),
+        (["{}", "", "{}"], "{}"),
+        ([{}, '{"q": 1}'], '{"q": 1}'),
+    ],
+)
+def test_arguments_that_begin_anew_are_sent_as_far_as_they_can_be(pieces: list[Any], received: str) -> None:
+    header, *others = pieces
+    body = calls(fragment(index=0, id="a", type="function", name="f", arguments=header))
+    body += b"".join(calls(fragment(index=0, arguments=piece)) for piece in others)
+    sent = send(body + calls(fragment(index=0, arguments="")) + STOP + DONE, repair=True)
+    deltas = [chunk.choices[0].delta.tool_calls or [] for chunk in ChatParser().feed(sent) if chunk.choices]
+    texts = [call.function.arguments for calls in deltas for call in calls if call.function is not None]
+    assert "".join(text or "" for text in texts) == received
+
+
+def test_a_call_of_a_tool_of_the_providers_own_is_passed_on_as_it_came() -> None:
+    own = {"index": 0, "id": "a", "type": "code_interpreter", "code_interpreter": {"input": "1"}}
+    body = calls(own) + calls(fragment(index=1, id="b", type="function", name="f", arguments="{}"))
+    assert send(body + STOP + DONE, repair=True) == body + STOP + DONE
 
 
 def test_a_name_that_goes_on_is_sent_by_itself_so_that_whoever_reads_it_adds_it_up() -> None:

@@ -114,13 +114,15 @@ fn write_call(out: String, call: &ToolCall, ended: bool, id: &str) -> String {
     let mut body = Object::begin(out);
     body.text("id", id);
     body.text("type", if call.kind.is_empty() { kind } else { &call.kind });
-    body.object(kind, |out| {
-        let mut body = Object::begin(out);
-        body.text("name", &call.name);
-        body.text(text, call.arguments(ended));
-        body.extras(&call.function_extras);
-        body.end()
-    });
+    if !call.is_foreign() {
+        body.object(kind, |out| {
+            let mut body = Object::begin(out);
+            body.text("name", &call.name);
+            body.text(text, call.arguments(ended));
+            body.extras(&call.function_extras);
+            body.end()
+        });
+    }
     body.extras(&call.extras);
     body.end()
 }

@@ -8,9 +8,10 @@ use std::borrow::Cow;
 
 use crate::chat::Text;
 use crate::chat::extras::{Extras, RawList};
+use crate::chat::fragment::as_text;
 use crate::chat::plan::{Growth, Target};
 use crate::chat::reasoning::Reasoning;
-use crate::chat::text::{Word, word};
+use crate::chat::text::{Word, said, word};
 use crate::chat::tool_calls::ToolCalls;
 use crate::json::{Kind, Value};
 
@@ -144,7 +145,7 @@ impl Choice {
     /// Takes a choice of a chunk, and notes what it makes grow; returns how many more bytes are held.
     pub(super) fn add(&mut self, choice: &Fields<'_>, growth: &mut Growth) -> isize {
         let mut more = 0;
-        if let Some(reason) = choice.finish_reason.and_then(Value::as_nonblank)
+        if let Some(reason) = choice.finish_reason.and_then(said)
             && self.finish_reason.as_deref() != Some(&*reason)
         {
             self.finish_reason = Some(word(&reason));
@@ -271,7 +272,8 @@ impl Choice {
 
     fn add_function_call(&mut self, call: Value<'_>) -> isize {
         let name = call.get("name").and_then(Value::as_nonblank);
-        let arguments = call.get("arguments").and_then(Value::as_str).filter(|text| !text.is_empty());
+        let arguments = call.get("arguments").filter(|value| !value.is_null()).map(as_text);
+        let arguments = arguments.filter(|text| !text.is_empty());
         if name.is_none() && arguments.is_none() {
             return 0;
         }

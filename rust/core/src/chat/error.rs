@@ -41,10 +41,10 @@ impl ProviderError {
                 _ => {}
             }
         }
-        if let Some(error) = error.filter(|error| error.is_truthy()) {
+        if let Some(error) = error.filter(says_anything) {
             return Some(Self::of(error));
         }
-        if let Some(error) = groq.and_then(|groq| groq.get("error")).filter(|error| error.is_truthy()) {
+        if let Some(error) = groq.and_then(|groq| groq.get("error")).filter(says_anything) {
             return Some(Self::of(error));
         }
         if object.and_then(Value::as_str).as_deref() == Some("error") {
@@ -62,8 +62,7 @@ impl ProviderError {
         if event == "error" {
             return Some(Self::of(document));
         }
-        let in_choice =
-            |choice: Value<'_>| choice.get("error").filter(|error| error.is_truthy()).map(Self::of);
+        let in_choice = |choice: Value<'_>| choice.get("error").filter(says_anything).map(Self::of);
         choices?.items().find_map(in_choice)
     }
 
@@ -88,11 +87,19 @@ impl ProviderError {
             return Self { message: text(error), kind: None, code: None, raw: error.raw().into() };
         }
         Self {
-            message: first(&["message", "reason", "detail"]).map(text).unwrap_or_default(),
+            message: first(&["message", "reason", "detail", "title"]).map(text).unwrap_or_default(),
             // Gemini's `status` is what others call the type.
             kind: first(&["type", "status"]).map(text),
             code: first(&["code"]).map(|code| code.raw().into()),
             raw: error.raw().into(),
         }
+    }
+}
+
+/// Whether an error says anything. An object of fields that are all blank does not: some send one with each chunk.
+fn says_anything(error: &Value<'_>) -> bool {
+    match error.kind() {
+        Kind::Object => error.members().any(|(_, value)| value.is_truthy() && !value.is_blank()),
+        _ => error.is_truthy() && !error.is_blank(),
     }
 }

@@ -4,12 +4,12 @@
 
 use std::borrow::Cow;
 
-use crate::json::{Kind, Value};
+use crate::chat::text::said;
+use crate::json::{Kind, Value, compact};
 
 /// A fragment.
 pub(super) struct Fragment<'d> {
     item: Value<'d>,
-    /// Not "null", which is Mistral's for none.
     pub id: Option<Cow<'d, str>>,
     pub index: Option<u64>,
     /// `type` as sent.
@@ -32,7 +32,7 @@ impl<'d> Fragment<'d> {
         let (mut has_extras, mut has_body_extras) = (false, false);
         for (key, value) in item.members() {
             match key {
-                "id" => id = value.as_nonblank().filter(|id| id != "null"),
+                "id" => id = said(value),
                 "index" => index = value.as_index(),
                 "type" => kind = value.as_nonblank(),
                 "function" => function = Some(value).filter(|value| value.kind() == Kind::Object),
@@ -100,6 +100,11 @@ pub(crate) fn is_call_field(key: &str) -> bool {
 /// The part of a call that says what to run, and the name of its text.
 pub(super) fn parts(custom: bool) -> (&'static str, &'static str) {
     if custom { ("custom", "input") } else { ("function", "arguments") }
+}
+
+/// Arguments as text: some send the value itself.
+pub(super) fn as_text(arguments: Value<'_>) -> Cow<'_, str> {
+    arguments.as_str().unwrap_or_else(|| compact(arguments.raw()).into())
 }
 
 /// Whether a text may be the beginning of arguments.

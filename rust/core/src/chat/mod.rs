@@ -21,6 +21,7 @@ mod text;
 mod tool_calls;
 
 pub(crate) use fragment::is_call_field;
+pub(crate) use text::said;
 
 pub use accumulator::{Accumulator, Limits, OverLimit};
 pub use choice::{Audio, Choice, FunctionCall, Logprobs};

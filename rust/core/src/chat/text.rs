@@ -5,6 +5,8 @@
 
 use std::borrow::Cow;
 
+use crate::json::Value;
+
 /// The room for the first words.
 const FIRST_ROOM: usize = 64;
 
@@ -50,6 +52,12 @@ pub(super) fn append(held: &mut String, piece: &str) -> isize {
     }
     held.push_str(piece);
     piece.len().cast_signed()
+}
+
+/// What a text says, if it says anything: some send the word null for nothing.
+#[inline]
+pub(crate) fn said(value: Value<'_>) -> Option<Cow<'_, str>> {
+    value.as_nonblank().filter(|text| text != "null")
 }
 
 /// A word that in nearly all messages is one of a few, which take no memory.

@@ -20,19 +20,19 @@
 //! 4. Neither. The newest call, if there is any, else a new one. But a new one if both have a name, and it is another
 //!    one or the call is whole.
 //! 5. Of names the first counts. It grows only by fragments with another name and neither id nor arguments, before
-//!    the call has any arguments. Of arguments all count, one behind the other. But an empty object that was not sent
-//!    as text gives way to what follows, if that begins with a bracket or is no text; and arguments that repeat whole
-//!    ones, without a name, are dropped.
+//!    the call has any arguments. Of arguments all count, one behind the other. But an empty object in one piece gives way
+//!    to what follows, if that begins with a bracket or is no text; so does a lone opening brace, if what follows has no name;
+//!    and arguments that repeat whole ones, without a name, are dropped.
 //! 6. No call is closed before the end: arguments that happen to be whole are no reason to run them.
 //!
 //! Indices and ids are keys, never positions: a fragment costs the same at index 0 and at four billion.
 
 use crate::chat::Extras;
-use crate::chat::fragment::{Fragment, parts, starts_value};
+use crate::chat::fragment::{Fragment, as_text, parts, starts_value};
 use crate::chat::places::Places;
 use crate::chat::plan::Growth;
 use crate::chat::text::{Word, append, word};
-use crate::json::{Completeness, Document, Kind, Value, compact};
+use crate::json::{Completeness, Document, Kind, Value};
 
 /// Something about a call that had to be put right.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,9 +82,13 @@ impl Repairs {
         self.0 |= 1 << repair as u8;
     }
 
+    fn has(self, repair: Repair) -> bool {
+        self.0 & (1 << repair as u8) != 0
+    }
+
     /// Their names, in a fixed order.
     pub fn names(self) -> impl Iterator<Item = &'static str> {
-        Repair::ALL.into_iter().filter(move |(repair, _)| self.0 & (1 << *repair as u8) != 0).map(|it| it.1)
+        Repair::ALL.into_iter().filter(move |(repair, _)| self.has(*repair)).map(|it| it.1)
     }
 }
 
@@ -116,8 +120,10 @@ pub struct ToolCall {
     whole: Completeness,
     /// The brackets of the arguments are closed, but they are no JSON value: not to be read again.
     broken: bool,
-    /// The arguments are an empty object that was sent as a value: providers begin with one as a placeholder.
+    /// The arguments are an empty object that came in one piece: providers begin with one as a placeholder.
     placeholder: bool,
+    /// The last fragment gave up all arguments before it.
+    begun_anew: bool,
     /// `finished` has given it out.
     reported: bool,
 }
@@ -134,25 +140,43 @@ impl ToolCall {
 
     /// Whether anything is known of the call: a header without name and arguments is no call.
     pub(crate) fn says_anything(&self) -> bool {
-        !self.name.is_empty() || !self.arguments.is_empty()
+        !self.name.is_empty() || !self.arguments.is_empty() || self.is_foreign()
     }
 
-    /// Whether the arguments may yet be replaced: they are an empty object that was sent as a value.
+    /// Whether it calls nothing that has a name, but a tool of the provider's own: all of it is in the extras.
+    pub(crate) fn is_foreign(&self) -> bool {
+        self.name.is_empty()
+            && self.arguments.is_empty()
+            && !matches!(&*self.kind, "" | "function" | "custom")
+            && !self.extras.is_empty()
+    }
+
+    /// Whether the arguments are the text of a JSON value, or will be.
+    fn has_json(&self) -> bool {
+        !self.custom && !self.is_foreign()
+    }
+
+    /// Whether the arguments are an empty object that was sent as a value, which may yet give way to others.
     pub(crate) fn is_placeholder(&self) -> bool {
-        self.placeholder
+        self.placeholder && self.repairs.has(Repair::ArgumentsNotText)
+    }
+
+    /// Whether the last fragment gave up all arguments before it.
+    pub(crate) fn has_begun_anew(&self) -> bool {
+        self.begun_anew
     }
 
     /// The arguments as they are given out: at the end of the stream, none are an empty object.
     #[must_use]
     pub fn arguments(&self, ended: bool) -> &str {
-        if ended && !self.custom && self.arguments.is_empty() { "{}" } else { &self.arguments }
+        if ended && self.arguments.is_empty() && self.has_json() { "{}" } else { &self.arguments }
     }
 
-    /// Whether the arguments are one JSON value; always so at the end for the free text of a custom tool.
+    /// Whether the arguments are one JSON value; always so at the end for what has none, as the text of a custom tool.
     /// `document` is for reading them.
     #[must_use]
     pub fn is_complete(&self, ended: bool, document: &mut Document) -> bool {
-        if self.custom { ended } else { document.read(self.arguments(ended)).is_ok() }
+        if self.has_json() { document.read(self.arguments(ended)).is_ok() } else { ended }
     }
 
     /// What had to be put right, what only the end of the stream shows included.
@@ -162,7 +186,7 @@ impl ToolCall {
         if self.id.is_none() {
             repairs.add(Repair::IdGenerated);
         }
-        if ended && !self.custom && self.arguments.is_empty() {
+        if ended && self.arguments.is_empty() && self.has_json() {
             repairs.add(Repair::ArgumentsEmpty);
         }
         repairs
@@ -171,7 +195,7 @@ impl ToolCall {
     /// Whether the arguments are one JSON value, in mid-stream: read only when their brackets are closed, and
     /// once.
     fn is_value(&mut self, document: &mut Document) -> bool {
-        if self.custom {
+        if !self.has_json() {
             return true;
         }
         let closed = self.whole.is_whole() && !self.broken;
@@ -381,6 +405,7 @@ impl ToolCalls {
 impl ToolCall {
     /// Takes a fragment that belongs to it; returns how many more bytes are held.
     fn add(&mut self, fragment: &Fragment<'_>) -> isize {
+        self.begun_anew = false;
         if self.reported {
             self.repairs.add(Repair::ChangedAfterReported);
         }
@@ -419,11 +444,7 @@ impl ToolCall {
 
     fn add_arguments(&mut self, fragment: &Fragment<'_>) -> isize {
         let Some(value) = fragment.arguments else { return 0 };
-        let (text, is_text) = match value.as_str() {
-            Some(text) => (text, true),
-            None => (compact(value.raw()).into(), false),
-        };
-        self.add_text(&text, is_text, fragment.name.is_some())
+        self.add_text(&as_text(value), value.kind() == Kind::String, fragment.name.is_some())
     }
 
     fn add_text(&mut self, text: &str, is_text: bool, named: bool) -> isize {
@@ -433,15 +454,19 @@ impl ToolCall {
         if !is_text {
             self.repairs.add(Repair::ArgumentsNotText);
         }
-        if self.placeholder && (!is_text || starts_value(text)) {
+        let repeats = !named && self.whole.is_whole() && *text == *self.arguments;
+        // No value goes on with a bracket behind one that has just opened: that is all of it, once more.
+        let gives_way = self.placeholder || (!self.custom && !named && self.arguments.trim() == "{");
+        self.begun_anew = gives_way && (!is_text || (starts_value(text) && !repeats));
+        if self.begun_anew {
             self.arguments.clear();
             self.whole = Completeness::default();
-        } else if !named && self.whole.is_whole() && *text == *self.arguments {
+        } else if repeats {
             self.repairs.add(Repair::ArgumentsRepeated);
             return 0;
         }
         append(&mut self.arguments, text);
-        self.placeholder = !is_text && self.arguments == "{}";
+        self.placeholder = !self.custom && text == "{}" && self.arguments == text;
         if !self.custom {
             // Free text is never whole.
             self.whole.push(text);

@@ -9,6 +9,8 @@
 //! one, ahead of the finish reason. An event with a finish reason waits for the next event, which shows whether
 //! the choice goes on: then a later finish reason is the one that is sent.
 //!
+//! A call of a tool of the provider's own, which is neither a function nor a custom one, is passed on as it is.
+//!
 //! Every choice gets its index as a number, and a `delta` that is an object: a whole `message` becomes the delta
 //! if none came before it.
 
@@ -16,7 +18,7 @@ use std::collections::BTreeMap;
 
 use super::lines::Splice;
 use super::rules::{Entry, cut};
-use crate::chat::{self, Accumulator, ToolCall, ToolCalls, is_call_field};
+use crate::chat::{self, Accumulator, ToolCall, ToolCalls, is_call_field, said};
 use crate::json::{Kind, Value, write_string};
 
 /// What a client has been told of a call.
@@ -90,7 +92,7 @@ impl Repairer {
                 let span = (value.start(), value.end());
                 match &**key {
                     "index" if value.raw() != number => splices.push(replace(span, &number)),
-                    "finish_reason" if value.as_nonblank().is_some() => {
+                    "finish_reason" if said(*value).is_some() => {
                         choice.reason = Some(value.raw().into());
                         if choice.is_finished {
                             splices.push(replace(span, "null"));
@@ -110,7 +112,7 @@ impl Repairer {
     pub fn goes_on(&self, chunk: Value<'_>, index: u64) -> bool {
         choices_of(chunk).filter(|item| self.index_of(*item) == index).any(|item| {
             let delta = item.get("delta").into_iter().flat_map(Value::members);
-            item.get("finish_reason").and_then(Value::as_nonblank).is_some()
+            item.get("finish_reason").and_then(said).is_some()
                 || delta.into_iter().any(|(key, value)| key != "role" && value.is_truthy())
         })
     }
@@ -126,9 +128,8 @@ impl Repairer {
         let choice = self.choices.get_mut(&index)?;
         let mut fragments = Vec::new();
         for ordinal in 0..choice.told.len() {
-            let Some(call) = choice.calls.by_ordinal(ordinal).filter(|call| call.says_anything()) else {
-                continue;
-            };
+            let is_due = |call: &&ToolCall| call.says_anything() && !call.is_foreign();
+            let Some(call) = choice.calls.by_ordinal(ordinal).filter(is_due) else { continue };
             let same = watched.and_then(|choice| choice.tool_calls.by_ordinal(ordinal));
             let made = same.map(|call| &*call.generated_id).filter(|id| !id.is_empty());
             let Some(id) = call.id.as_deref().or(made) else { continue };
@@ -253,12 +254,24 @@ impl Choice {
             self.told.resize(ordinal + 1, Told::default());
         }
         let told = &mut self.told[ordinal];
+        if call.is_foreign() {
+            // There is no canonical form of it, but it has a place among the calls.
+            told.index.get_or_insert_with(|| {
+                self.count += 1;
+                self.count - 1
+            });
+            return Some(item.raw().into());
+        }
         let header = call.id.as_deref().filter(|_| told.index.is_none() && !call.name.is_empty());
         if header.is_some() {
             told.index = Some(self.count);
             self.count += 1;
         }
         let index = told.index?;
+        if call.has_begun_anew() && told.arguments > 1 {
+            // An empty object cannot be taken back; all of what is meant comes behind it. A lone brace is its beginning.
+            told.arguments = 0;
+        }
         let name = rest(&call.name, told.name);
         let arguments = if call.is_placeholder() { "" } else { rest(call.arguments(false), told.arguments) };
         told.name += name.len();
