@@ -100,6 +100,7 @@ pub struct ChunkParser {
 
 impl ChunkParser {
     /// A parser of a new stream, which ends with [`SENTINEL`].
+    #[inline]
     #[must_use]
     pub fn new(max_event_size: usize) -> Self {
         let events = EventParser::new(max_event_size, b"").with_error_field();
