@@ -267,4 +267,16 @@ mod tests {
         assert_eq!(replace(block, "b\nc", "x"), "event: e\n: c\rdata: a x d\nid: 1\n\n");
         assert_eq!(replace(block, "\n", "-"), "event: e\n: c\rdata: a-b c d\nid: 1\n\n");
     }
+
+    #[test]
+    fn what_is_missing_of_a_blank_line_is_told_for_each_line_end() {
+        for ended in ["a\n\n", "a\r\r", "a\r\n\r\n", "a\n\r", "a\r\n\n", "a\r\r\n"] {
+            assert!(ends_with_blank_line(ended.as_bytes()), "{ended:?}");
+            assert_eq!(missing_end(ended.as_bytes()), b"", "{ended:?}");
+        }
+        for (unended, missing) in [("a", "\n\n"), ("a\r", "\n\n"), ("a\n", "\n"), ("a\r\n", "\n")] {
+            assert!(!ends_with_blank_line(unended.as_bytes()), "{unended:?}");
+            assert_eq!(missing_end(unended.as_bytes()), missing.as_bytes(), "{unended:?}");
+        }
+    }
 }
