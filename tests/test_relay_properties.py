@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import orjson
@@ -216,7 +217,9 @@ def test_the_openai_package_assembles_what_was_repaired_to_the_same_calls(
     assert (content or "") == (choice.message.content or "")
     assert len(reasons) == (choice.finish_reason is not None)
     if not goes_on_after_its_end(drawn):
-        assert sorted(calls) == sorted(ours) == sorted(calls_of(accumulate(sent).completion))
+        # A placeholder that was sent on before it gave way cannot be taken back.
+        meant = [(id, name, re.sub(r"^\{\}(?=\s*[{[])", "", arguments)) for id, name, arguments in calls]
+        assert sorted(meant) == sorted(ours) == sorted(calls_of(accumulate(sent).completion))
         assert reasons == ([choice.finish_reason] if choice.finish_reason else [])
     # A call that was sent without a name, since none came in time, would be held back once more.
     if all(first_names(sent)):

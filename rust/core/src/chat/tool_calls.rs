@@ -21,7 +21,7 @@
 //!    one or the call is whole.
 //! 5. Of names the first counts. It grows only by fragments with another name and neither id nor arguments, before
 //!    the call has any arguments. Of arguments all count, one behind the other. But an empty object in one piece gives way
-//!    to what follows, if that begins with a bracket or is no text; so does a lone opening brace, if what follows has no name;
+//!    to what follows, if that begins with a bracket or is no text; so does a lone opening brace to another, if that has no name;
 //!    and arguments that repeat whole ones, without a name, are dropped.
 //! 6. No call is closed before the end: arguments that happen to be whole are no reason to run them.
 //!
@@ -268,7 +268,7 @@ impl ToolCalls {
         if call.reported {
             call.repairs.add(Repair::ChangedAfterReported);
         }
-        Some(call.add_text(text, true, false))
+        Some(call.add_text(text, true, named))
     }
 
     /// The calls in the order of their indices, or as they came where one has none.
@@ -456,8 +456,8 @@ impl ToolCall {
         }
         let repeats = !named && self.whole.is_whole() && *text == *self.arguments;
         // No value goes on with a bracket behind one that has just opened: that is all of it, once more.
-        let gives_way = self.placeholder || (!self.custom && !named && self.arguments.trim() == "{");
-        self.begun_anew = gives_way && (!is_text || (starts_value(text) && !repeats));
+        let again = !self.custom && !named && self.arguments == "{" && text.starts_with('{');
+        self.begun_anew = again || (self.placeholder && (!is_text || (starts_value(text) && !repeats)));
         if self.begun_anew {
             self.arguments.clear();
             self.whole = Completeness::default();
