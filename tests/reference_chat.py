@@ -262,7 +262,7 @@ def split(body: bytes) -> Chunks:
         )
         # A line may have been cut off with the next one right behind it: then each gets a chance of its own.
         texts = single if not whole and cut and at < terminated else [event.data]
-        payloads += at < terminated and sort(event.data) == "payload"
+        payloads += at < terminated and (sort(event.data) == "payload" or texts is single)
         for text in texts:
             sorts.append(sort(text))
             if sorts[-1] == "sentinel":
@@ -273,10 +273,11 @@ def split(body: bytes) -> Chunks:
                 payloads += taken
             if sorts[-1] == "payload" and is_json(text):
                 found += [(event.event, orjson.loads(text))] if at < terminated or taken else []
-            elif sorts[-1] == "payload" and at < terminated:
-                malformed += 1
+            elif sorts[-1] != "sentinel" and at < terminated:
                 # Not even JSON, but an error.
-                found += [("error", text)] if event.event == "error" and texts == [event.data] else []
+                is_error = event.event == "error" and texts == [event.data]
+                malformed += is_error or sorts[-1] == "payload"
+                found += [("error", text)] if is_error else []
         if sorts[-1] == "sentinel":
             break
     done = sorts[-1:] == ["sentinel"]

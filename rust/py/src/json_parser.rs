@@ -192,7 +192,7 @@ impl Decoder {
             }
             let event = match self.core.next_data(rest)? {
                 Some(Data::Payload(event)) => event,
-                Some(Data::Nothing | Data::Done) => continue,
+                Some(Data::Nothing(_) | Data::Done) => continue,
                 None => return Ok(()),
             };
             match decode(self.loads.as_ref(), event.data, chunk) {

@@ -284,12 +284,17 @@ impl ChunkParser {
         if self.lines.is_some() {
             return Ok(Some(self.next_line()));
         }
-        let event = match self.data.next_data(rest)? {
-            Some(Data::Payload(event)) => event,
+        let (event, is_payload) = match self.data.next_data(rest)? {
+            Some(Data::Payload(event)) => (event, true),
+            // A comment without its blank line has the lines of the next event behind it, and an error may be told by
+            // the type of its event alone.
+            Some(Data::Nothing(event)) if event.data.contains(&b'\n') || event.event == b"error" => {
+                (event, false)
+            }
             Some(_) => return Ok(Some(Step::Nothing)),
             None => return Ok(None),
         };
-        self.payloads += 1;
+        self.payloads += u64::from(is_payload);
         self.document = None;
         let name = decode(event.event, &mut self.event);
         let text = decode(event.data, &mut self.text);
@@ -304,8 +309,12 @@ impl ChunkParser {
             return Ok(Some(Step::Chunk(chunk)));
         }
         if has_whole_line(text) {
+            self.payloads += u64::from(!is_payload);
             let (text, event) = (text.into(), name.into());
             self.lines = Some(Box::new(Lines { text, event, at: 0, number, offset }));
+            return Ok(Some(Step::Nothing));
+        }
+        if !is_payload && name != "error" {
             return Ok(Some(Step::Nothing));
         }
         self.malformed += 1;

@@ -11,8 +11,8 @@ pub const SENTINEL: &str = "[DONE]";
 pub enum Data<'a> {
     /// Something to decode.
     Payload(Event<'a>),
-    /// Nothing: the data is empty, or a comment that a proxy has wrapped (`data: : keep-alive`).
-    Nothing,
+    /// Nothing: the data is empty, or begins with a comment that a proxy has wrapped (`data: : keep-alive`).
+    Nothing(Event<'a>),
     /// The sentinel. Nothing after it counts.
     Done,
 }
@@ -58,7 +58,7 @@ impl DataParser {
         let sentinel = self.sentinel.as_deref();
         Ok(self.events.next_event(rest)?.map(|event| match classify(event.data, sentinel) {
             DataKind::Payload => Data::Payload(event),
-            DataKind::Nothing => Data::Nothing,
+            DataKind::Nothing => Data::Nothing(event),
             DataKind::Done => {
                 self.done = true;
                 Data::Done
