@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from typing import Any
 
+import httpx2
+import openai
 import pytest
 from chat_streams import DONE, STOP, chunk, event, text
 from fakes import BLOCK, agenerate
@@ -60,6 +63,35 @@ def test_an_error_in_another_form_is_told_in_the_form_that_clients_know(
         sent = send(body + DONE, append_error=True)
         assert errors(sent) == [told | {"param": None}]
         assert sent.count(DONE) == 1
+
+
+FORMS = {
+    "no JSON": b"event: error\ndata: overloaded\n\n",
+    "a JSON string": b'event: error\ndata: "overloaded"\n\n',
+    "fields at the top, by the type": b'event: error\ndata: {"message":"overloaded"}\n\n',
+    "fields at the top, by the object": event({"object": "error", "message": "overloaded"}),
+    "a list": event([{"error": {"message": "overloaded"}}]),
+    "the known one": event({"error": {"message": "overloaded"}}),
+    "the known one, by the type too": b'event: error\ndata: {"error":{"message":"overloaded"}}\n\n',
+    "a field of its own": b"error: overloaded\n\n",
+    "in a choice": event({"choices": [{"index": 0, "delta": {}, "error": {"message": "overloaded"}}]}),
+}
+
+
+@pytest.mark.parametrize("end", [b"", DONE], ids=["cut", "sentinel"])
+@pytest.mark.parametrize("sent", FORMS.values(), ids=FORMS)
+def test_the_openai_client_raises_what_the_provider_reported_in_whatever_form(
+    sent: bytes, end: bytes
+) -> None:
+    relayed = send(text("a") + sent + end, append_error=True)
+    answer = httpx2.Response(200, headers={"content-type": "text/event-stream"}, content=relayed)
+    http = httpx2.Client(transport=httpx2.MockTransport(lambda _: answer))
+    with openai.OpenAI(api_key="k", base_url="http://localhost/", http_client=http) as client:
+        chunks = client.chat.completions.create(model="m", messages=[], stream=True)
+        taken = itertools.takewhile(lambda chunk: chunk.choices, chunks)
+        assert next(taken).choices[0].delta.content == "a"
+        with pytest.raises(openai.APIError, match="overloaded"):
+            list(taken)
 
 
 def test_an_error_that_clients_know_is_not_told_twice() -> None:

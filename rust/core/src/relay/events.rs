@@ -13,6 +13,7 @@ use super::lines::{Data, Splice, Treatment, lines, missing_end, spliced};
 use super::repair::{Finish, Repairer, made_chunk};
 use super::rules::{Rules, in_order};
 use super::{Edit, Observer, ending};
+use crate::chat::ProviderError;
 use crate::json::{Document, Fit, Kind, Read, Value};
 use crate::sse::{Event, EventParser};
 use crate::stream::{Lone, is_sentinel};
@@ -208,6 +209,10 @@ impl Events {
             self.apply_to(block, &data, document.root(text), observer, show)
         } else {
             self.release(&[], observer, show);
+            if self.rules.append_error && !is_sentinel(text) && event_type(block) == b"error" {
+                self.document = document;
+                return Outcome::Drop;
+            }
             if is_sentinel(text) && !self.done {
                 self.done = true;
                 self.settle(observer, show);
@@ -251,7 +256,9 @@ impl Events {
     ) -> Outcome {
         let Some(decided) = self.decide(block, root, observer, show) else { return Outcome::Wait };
         let splices = decided.map(|splices| self.with_comments(block, data.to_block(splices)));
-        if let (Some(start), Some(fixed)) = (data.place(), self.depends_on(root)) {
+        if let (Some(start), Some(fixed)) = (data.place(), self.depends_on(root))
+            && !(splices.is_none() && self.is_told_otherwise(block, root))
+        {
             let fixed: Vec<usize> = fixed.iter().map(|value| value.start()).collect();
             self.templates.learn(block, start, root, &fixed, splices.clone());
         }
@@ -269,6 +276,9 @@ impl Events {
         observer.reader.expand(lone);
         let Some(root) = observer.reader.chunks().value(lone) else { return Outcome::Keep };
         let Some(decided) = self.decide(block, root, observer, show) else { return Outcome::Wait };
+        if decided.is_none() && self.is_told_otherwise(block, root) {
+            return Outcome::Drop;
+        }
         match (lone.read, observer.reader.chunks().template_number()) {
             (Read::Parsed, Some(template)) => self.keep(template, root, decided.clone()),
             (Read::Like(fit), _) if self.decisions.of(fit.template).is_none() => {
@@ -333,6 +343,9 @@ impl Events {
             let on: Vec<u64> = held.finishes.iter().filter(|it| on(it)).map(|it| it.index).collect();
             self.release(&on, observer, show);
         }
+        if self.is_told_otherwise(block, root) {
+            return Some(None);
+        }
         if root.kind() != Kind::Object {
             return Some(Some(Vec::new()));
         }
@@ -348,6 +361,16 @@ impl Events {
         }
         in_order(&mut splices);
         Some(keep.then_some(splices))
+    }
+
+    /// Whether an event that is no chunk reports an error in a form that clients fail on: it is told in theirs.
+    fn is_told_otherwise(&self, block: &[u8], root: Value<'_>) -> bool {
+        let is_known = |root: Value<'_>| {
+            root.get("choices").is_some() || root.get("error").is_some_and(Value::is_truthy)
+        };
+        self.rules.append_error
+            && !is_known(root)
+            && ProviderError::find(&String::from_utf8_lossy(&event_type(block)), root).is_some()
     }
 
     /// Writes the event that waits. Of the choices in `on` the finish reason was not the last.
@@ -439,4 +462,11 @@ fn written(block: &[u8], splices: &[Splice]) -> Outcome {
     let mut out = Vec::with_capacity(block.len());
     spliced(block, splices, &mut out);
     Outcome::New(out)
+}
+
+/// The type of a block's event, empty for none.
+fn event_type(block: &[u8]) -> Vec<u8> {
+    let mut parser = EventParser::new(usize::MAX / 2, b"");
+    let event = parser.next_event(&mut &*block).ok().flatten();
+    event.map(|event| event.event.to_vec()).unwrap_or_default()
 }
