@@ -247,6 +247,8 @@ ODDITIES = [
         b"data: 5\n\n",
         b"data: []\n\n",
     ),
+    *(b'{"a":1}\n', b'{"a":\n', b": x\n"),
+    *(b"data: : x\ndata: [DONE]\n\n", b'data: :\ndata: {"id":"c3"}\n\n', b"event: error\ndata:\n\n"),
     *(b"foo: bar\n", b"\n", b"event: error\n", b"data: \xff\n\n", b"data: [DONE] x\n\n", b"data\n\n"),
 ]
 ERRORS = [
@@ -258,6 +260,8 @@ ERRORS = [
     b'event: error\ndata: {"detail":"m"}\n\n',
     event({"choices": [{"index": 0, "error": {"message": "m"}}]}),
     event([{"error": {"message": "m", "status": "S"}}]),
+    b'{"error":{"message":"m"}}\n',
+    b'{"error":"n"}\n\n',
 ]
 
 

@@ -293,6 +293,25 @@ def split(body: bytes) -> Chunks:
     return Chunks(found, payloads, malformed, done, recognised, unfinished and not taken)
 
 
+def find_stray_error(body: bytes) -> Any:
+    """Give the error on a line of its own that is no field, unless an event before it tells of one."""
+    lines, rest = reference.split_lines(body)
+    for at, line in enumerate([*lines, rest]):
+        if len(line.encode()) > 64 * 1024 or not (line.startswith("{") and is_json(line)):
+            continue
+        error = find_error("", orjson.loads(line))
+        whole = lines[:at]
+        while whole and whole[-1] != "":
+            whole.pop()
+        # At the end of the stream the event that lacks its end comes first.
+        before = split("".join(each + "\n" for each in whole).encode() if at < len(lines) else body)
+        if before.done or any(find_error(event, chunk) is not None for event, chunk in before.found):
+            return None
+        if error is not None:
+            return error
+    return None
+
+
 IN_CHUNK = {"id", "object", "created", "model", "choices", "usage", "error"}
 IN_CHUNK |= {"system_fingerprint", "service_tier"}
 
@@ -347,6 +366,8 @@ def read(body: bytes, merge_choices: bool = False) -> Outcome:
         for sent in places:
             if isinstance(sent, dict) and (usage is None or counts(sent) or not counts(usage)):
                 usage = sent
+    if (stray := find_stray_error(body)) is not None:
+        errors.insert(0, stray)
     document = body.decode("utf-8-sig", "replace").strip()
     if not chunks.recognised and is_json(document):
         errors = [error for error in [find_error("", orjson.loads(document))] if error is not None]

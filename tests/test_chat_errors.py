@@ -224,12 +224,41 @@ def test_any_other_body_that_is_no_event_stream_is_told_as_such(body: bytes) -> 
         assert accumulator.completion.choices == []
 
 
-def test_a_document_in_front_of_a_stream_is_a_line_that_is_no_field() -> None:
-    for after in (text("a") + STOP + DONE, b": comment\n"):
-        for chunks in ([b'{"error":"x"}\n\n' + after], cut(b'{"error":"x"}\n\n' + after)):
-            accumulator = accumulate(*chunks)
-            assert accumulator.error is None
-            assert accumulator.end is (StreamEnd.DONE if DONE in after else StreamEnd.EMPTY)
+@pytest.mark.parametrize("before", [b"", b": c\n\n", text("a"), text("a") + STOP], ids=len)
+@pytest.mark.parametrize("after", [b"", b"\n", b": c\n", text("b") + STOP + DONE], ids=len)
+def test_an_error_document_on_a_line_of_its_own_is_an_error_wherever_it_stands(
+    before: bytes, after: bytes
+) -> None:
+    body = before + b'{"error":"x"}' + (after and b"\n" + after)
+    for chunks in ([body], cut(body)):
+        accumulator = accumulate(*chunks)
+        assert accumulator.error is not None
+        assert (accumulator.end, accumulator.error.message) == (StreamEnd.ERROR, "x")
+
+
+def test_the_first_error_is_told_whether_it_is_an_event_or_a_line() -> None:
+    errors = [event({"error": "0"}), b'{"error":"1"}\n']
+    for first, second in ((0, 1), (1, 0)):
+        body = text("a") + errors[first] + errors[second] + DONE
+        for chunks in ([body], cut(body)):
+            error = accumulate(*chunks).error
+            assert error is not None
+            assert error.message == str(first)
+
+
+@pytest.mark.parametrize(
+    "line", [b'{"a":{"error":"x"}}', b' {"error":"x"}', b'{"error":"x"', b'{"error":null}', b"["]
+)
+def test_any_other_line_that_is_no_field_says_nothing(line: bytes) -> None:
+    body = text("a") + line + b"\n" + STOP + DONE
+    for chunks in ([body], cut(body)):
+        accumulator = accumulate(*chunks)
+        assert (accumulator.end, accumulator.error, accumulator.malformed) == (StreamEnd.DONE, None, 0)
+
+
+def test_a_line_that_is_no_field_is_not_kept_beyond_64_kib() -> None:
+    line = b'{"error":"' + b"x" * 64 * 1024 + b'"}\n'
+    assert accumulate(text("a") + line + STOP + DONE).error is None
 
 
 # The verdict.

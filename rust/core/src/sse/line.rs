@@ -87,6 +87,8 @@ pub(super) enum Line {
     Colon(Field),
     /// A comment: it begins with a colon.
     Comment,
+    /// No field, but a line that is kept: see `EventParser::with_stray_lines`.
+    Stray,
     /// No field of the standard, or an `id` or `retry` whose value has turned out to be void.
     Ignored,
 }

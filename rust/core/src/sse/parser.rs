@@ -35,6 +35,9 @@ pub const MAX_EVENT_SIZE: usize = 32 * 1024 * 1024;
 /// not weigh on a connection that stays open for hours. Chunks of a chat stream are 200 to 700 bytes.
 const KEPT_CAPACITY: usize = 1024;
 
+/// A line that is kept though it is no field is no longer than an error document is.
+const MAX_STRAY: usize = 64 * 1024;
+
 /// A dispatched event. It borrows from the chunk, or from the parser where it was split over chunks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Event<'a> {
@@ -91,6 +94,10 @@ pub struct EventParser {
     error_field: bool,
     /// A block without data is dispatched too, if it sets something else.
     dataless: bool,
+    /// Lines are kept that begin with this and are no field.
+    stray_begins: Option<u8>,
+    /// One of them, and whether it has ended.
+    stray: Option<Box<(Vec<u8>, bool)>>,
 
     bytes: u64,
     events: u64,
@@ -122,6 +129,8 @@ impl EventParser {
             recognised: false,
             error_field: false,
             dataless: false,
+            stray_begins: None,
+            stray: None,
             bytes: 0,
             events: 0,
             comments: 0,
@@ -145,7 +154,20 @@ impl EventParser {
         self
     }
 
-    /// Takes bytes off `rest` until an event is complete. None when `rest` is used up.
+    /// Keeps a line that begins with a byte with which no field does, for who knows what it may be: servers that
+    /// fail write it between the events. One that is longer than 64 KiB is not kept.
+    #[must_use]
+    pub fn with_stray_lines(mut self, begins: u8) -> Self {
+        self.stray_begins = Some(begins);
+        self
+    }
+
+    /// A line that was kept, once it has ended; at the end of the stream, also one that has not.
+    pub fn take_stray(&mut self, at_end: bool) -> Option<Vec<u8>> {
+        self.stray.take_if(|stray| stray.1 || at_end).map(|stray| stray.0)
+    }
+
+    /// Takes bytes off `rest` until an event is complete. None when `rest` is used up, or a line that is kept has ended.
     ///
     /// An event comes out with the last byte of its blank line; a CR is one, whether or not an LF follows.
     ///
@@ -208,6 +230,9 @@ impl EventParser {
                 self.skip_lf = rest[end] == CR;
                 self.pass(rest, end + 1);
                 self.end_line()?;
+                if self.stray.is_some() {
+                    break;
+                }
             } else {
                 self.pass(rest, rest.len());
             }
@@ -246,8 +271,8 @@ impl EventParser {
 
     /// Begins anew, with the same limit. `last_event_id` as for [`EventParser::new`].
     pub fn reset(&mut self, last_event_id: &[u8]) {
-        let (error_field, dataless) = (self.error_field, self.dataless);
-        *self = Self { error_field, dataless, ..Self::new(self.max_event_size, last_event_id) };
+        let Self { error_field, dataless, stray_begins, .. } = *self;
+        *self = Self { error_field, dataless, stray_begins, ..Self::new(self.max_event_size, last_event_id) };
     }
 
     /// The last event ID string of the stream.

@@ -203,6 +203,11 @@ impl ChatReader {
             let text = String::from_utf8_lossy(malformed.data);
             self.message.own().error.get_or_insert_with(|| ProviderError::of_text(&text).into());
         }
+        if let Some(Step::Stray(chunk)) = step
+            && let Some(error) = ProviderError::find("", chunk.value)
+        {
+            self.message.own().error.get_or_insert(error.into());
+        }
         if let Some(Step::Chunk(chunk)) = step {
             let added = self.message.own().add(chunk.event, chunk.value);
             added.map_err(|over| remember(&mut self.exceeded, over, chunk.number, chunk.offset))?;
@@ -248,6 +253,11 @@ impl ChatReader {
                 .own()
                 .add(chunk.event, chunk.value)
                 .map_err(|over| remember(&mut self.exceeded, over, chunk.number, chunk.offset))?;
+        }
+        if self.message.error.is_none()
+            && let Some(line) = self.chunks.close_stray()
+        {
+            self.message.own().error = ProviderError::find(line.event, line.value).map(Box::new);
         }
         if self.message.error.is_none()
             && let Some(body) = self.chunks.body()

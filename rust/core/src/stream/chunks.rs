@@ -22,7 +22,9 @@ pub enum Step<'p> {
     Chunk(Chunk<'p>),
     /// A payload that is no JSON. It has been counted.
     Malformed(Malformed<'p>),
-    /// An event without a payload, or the sentinel.
+    /// A JSON text on a line of its own, which is no field: of use where it reports an error.
+    Stray(Chunk<'p>),
+    /// An event without a payload, the sentinel, or the end of what was fed.
     Nothing,
 }
 
@@ -103,7 +105,7 @@ impl ChunkParser {
     #[inline]
     #[must_use]
     pub fn new(max_event_size: usize) -> Self {
-        let events = EventParser::new(max_event_size, b"").with_error_field();
+        let events = EventParser::new(max_event_size, b"").with_error_field().with_stray_lines(b'{');
         Self {
             data: DataParser::of(events, Some(SENTINEL)),
             reader: None,
@@ -284,6 +286,10 @@ impl ChunkParser {
         if self.lines.is_some() {
             return Ok(Some(self.next_line()));
         }
+        if let Some(line) = self.data.take_stray(false) {
+            return Ok(Some(self.read_stray(&line).map_or(Step::Nothing, Step::Stray)));
+        }
+        let before = rest.len();
         let (event, is_payload) = match self.data.next_data(rest)? {
             Some(Data::Payload(event)) => (event, true),
             // A comment without its blank line has the lines of the next event behind it, and an error may be told by
@@ -292,6 +298,8 @@ impl ChunkParser {
                 (event, false)
             }
             Some(_) => return Ok(Some(Step::Nothing)),
+            // Maybe no more than up to the end of a stray line.
+            None if rest.len() < before => return Ok(Some(Step::Nothing)),
             None => return Ok(None),
         };
         self.payloads += u64::from(is_payload);
@@ -334,6 +342,21 @@ impl ChunkParser {
         let number = self.data.events().events();
         let (event, text) = (&*self.event, &*self.text);
         Some(Chunk { event, data: text.as_bytes(), text, value, number, offset })
+    }
+
+    /// At the end of the stream, behind [`close`](Self::close): a JSON text on a line of its own that has not ended.
+    pub fn close_stray(&mut self) -> Option<Chunk<'_>> {
+        let line = self.data.take_stray(true)?;
+        self.read_stray(&line)
+    }
+
+    fn read_stray(&mut self, line: &[u8]) -> Option<Chunk<'_>> {
+        self.text = String::from_utf8_lossy(line).into();
+        let text = &*self.text;
+        let document = self.document.get_or_insert_default();
+        document.read(text).ok()?;
+        let value = document.root(text);
+        Some(Chunk { event: "", data: text.as_bytes(), text, value, number: 0, offset: 0 })
     }
 
     /// The body as one JSON document, if it is no event stream but that.

@@ -125,6 +125,11 @@ impl DataParser {
         kind
     }
 
+    /// As [`EventParser::take_stray`], but for what comes behind the sentinel.
+    pub(super) fn take_stray(&mut self, at_end: bool) -> Option<Vec<u8>> {
+        if self.done { None } else { self.events.take_stray(at_end) }
+    }
+
     /// Begins anew, with the same limit and sentinel.
     pub fn reset(&mut self) {
         self.events.reset(b"");

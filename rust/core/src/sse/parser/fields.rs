@@ -8,13 +8,21 @@ use std::mem;
 
 use memchr::memchr;
 
-use super::{EventParser, LF, clear};
+use super::{EventParser, LF, MAX_STRAY, clear};
 use crate::LimitExceeded;
 use crate::sse::line::{Digits, ERROR, Field, Line, Name};
 
 impl EventParser {
     /// Takes the next piece of the current line, which is not known to be a whole one.
     pub(super) fn push(&mut self, mut piece: &[u8]) -> Result<(), LimitExceeded> {
+        if matches!(self.line, Line::Start) && self.begins_stray(piece) {
+            self.line = Line::Stray;
+            self.stray = Some(Box::default());
+        }
+        if matches!(self.line, Line::Stray) {
+            self.push_stray(piece);
+            return Ok(());
+        }
         if matches!(self.line, Line::Start | Line::Name(_)) {
             let Some(value) = self.push_name(piece)? else {
                 return Ok(());
@@ -31,6 +39,22 @@ impl EventParser {
             }
         }
         if let Line::Value(field) = self.line { self.push_value(field, piece) } else { Ok(()) }
+    }
+
+    fn begins_stray(&self, piece: &[u8]) -> bool {
+        // The first one stays until it is taken.
+        piece.first().is_some_and(|first| self.stray_begins == Some(*first)) && self.stray.is_none()
+    }
+
+    fn push_stray(&mut self, piece: &[u8]) {
+        if let Some(stray) = &mut self.stray
+            && stray.0.len() + piece.len() <= MAX_STRAY
+        {
+            stray.0.extend_from_slice(piece);
+        } else {
+            self.stray = None;
+            self.line = Line::Ignored;
+        }
     }
 
     /// Reads on in the field's name; Some(what stands behind the colon) once it is complete.
@@ -113,6 +137,11 @@ impl EventParser {
             }
             Line::Value(field) | Line::Colon(field) => self.end_field(field),
             Line::Comment => self.comments += 1,
+            Line::Stray => {
+                if let Some(stray) = &mut self.stray {
+                    stray.1 = true;
+                }
+            }
             Line::Start | Line::Ignored => {}
         }
         Ok(())

@@ -52,6 +52,7 @@ impl EventParser {
         let fresh = self.bom == BOM.len()
             && matches!(self.line, Line::Start)
             && self.block_offset.is_none()
+            && self.stray.is_none()
             && self.exceeded.is_none();
         if fresh && self.skip_lf && !rest.is_empty() {
             self.skip_lf = false;
