@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from prometheus_client import CollectorRegistry
 
 from deltawire import (
     ChatAccumulator,
@@ -13,8 +15,12 @@ from deltawire import (
     ChatRelayStream,
     ChatStream,
     EventParser,
+    EventStream,
     JSONParser,
+    ServerSentEvent,
+    ToolCall,
 )
+from deltawire.metrics import StreamMetrics
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,6 +48,12 @@ WRONG: list[tuple[Callable[..., Any], dict[str, Any], str]] = [
     (ChatStream, {"idle_timeout": "5"}, "idle_timeout is a number of seconds or None, not str"),
     (ChatRelayStream, {"drain_bytes": 1.5}, "drain_bytes is an int, not float"),
     (ChatRelayStream, {"clock": None}, "clock is a callable, not NoneType"),
+    (ServerSentEvent, {"retry": -1}, "retry is a number of milliseconds from 0 .* not -1"),
+    (
+        ServerSentEvent,
+        {"retry": 2**70},
+        "retry is a number of milliseconds .* not 1180591620717411303424",
+    ),
 ]
 
 
@@ -53,6 +65,24 @@ def test_a_wrong_parameter_is_named_with_what_came(
     # pytest's `match` reads the notes of an exception too, which stand below its text in a traceback.
     with pytest.raises((TypeError, ValueError), match=said):
         make(*source, **wrong)
+
+
+def test_what_is_no_chunk_is_refused_with_its_whole_name() -> None:
+    with pytest.raises(TypeError, match=r"not decimal\.Decimal; of a pydantic object, pass its model_dump"):
+        ChatAccumulator().add(Decimal(1))  # type: ignore[arg-type]
+
+
+def test_a_call_without_known_arguments_says_so() -> None:
+    call = ToolCall('{"id":"a","type":"code_interpreter","code_interpreter":{"input":"1"}}')
+    for parse in (call.parse, call.partial):
+        with pytest.raises(TypeError, match="a call of the type 'code_interpreter' has no arguments"):
+            parse()
+
+
+def test_metrics_of_another_stream_are_refused() -> None:
+    metrics = StreamMetrics(registry=CollectorRegistry())
+    with pytest.raises(TypeError, match="not of EventStream"), metrics.watch(EventStream([])):  # type: ignore[arg-type]
+        pass
 
 
 def test_a_clock_that_goes_wrong_later_says_so_too_and_loses_nothing() -> None:

@@ -43,7 +43,8 @@ class InvalidJSON(DeltawireError, ValueError):
 
     Attributes:
         values: what was decoded before it in the same feed; it is delivered nowhere else.
-        event_number: which event of the stream it was, counted from 1; None from `ServerSentEvent.json()`.
+        event_number: which event of the stream it was, counted from 1; None for what is in no stream: from
+            `ServerSentEvent.json()`, `ToolCall.parse()`, and where an object is made of JSON text.
         offset: byte offset in the stream at which the event begins; None where `event_number` is.
         size: the length of its data in bytes.
         preview: the first bytes of its data, at most 200.
@@ -59,11 +60,16 @@ class InvalidJSON(DeltawireError, ValueError):
         preview: bytes = b"",
     ) -> None:
         if event_number is None:
-            where, remedy = "the event", "see __cause__ for why"
+            message = (
+                f"what was given, {size} bytes, is not valid JSON, or no object where one is asked for; "
+                f"__cause__ tells why"
+            )
         else:
-            where = f"event {event_number}, at byte {offset} of the stream,"
-            remedy = 'see __cause__ for why, or pass errors="skip" to count such events and go on'
-        super().__init__(f"{where} holds {size} bytes of data that are not valid JSON; {remedy}")
+            message = (
+                f"event {event_number}, at byte {offset} of the stream, holds {size} bytes of data that are "
+                f'not valid JSON; see __cause__ for why, or pass errors="skip" to count such events and go on'
+            )
+        super().__init__(message)
         self.values = [] if values is None else values
         self.event_number = event_number
         self.offset = offset

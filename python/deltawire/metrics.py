@@ -164,9 +164,10 @@ class StreamMetrics:
             labels: a value for each label of `labels`.
 
         Raises:
+            TypeError: `stream` is none of a chat.
             ValueError: a label is missing, or there is none of this name.
         """
-        stream.timings.on_gap = _of(self._gap, self._bounded(labels)).observe
+        _timings(stream).on_gap = _of(self._gap, self._bounded(labels)).observe
         try:
             yield
         finally:
@@ -183,10 +184,11 @@ class StreamMetrics:
             labels: a value for each label of `labels`.
 
         Raises:
+            TypeError: `stream` is none of a chat.
             ValueError: a label is missing, or there is none of this name.
         """
         own = self._bounded(labels)
-        timings, end = stream.timings, stream.end
+        timings, end = _timings(stream), stream.end
         _of(self._streams, {**own, "end": UNFINISHED if end is None else end.value}).inc()
         tokens = [time for time in (timings.first_content, timings.first_tool_call) if time is not None]
         if tokens:
@@ -225,3 +227,11 @@ def _of(metric: Any, labels: Mapping[str, str]) -> Any:
 def _is_count(value: object) -> bool:
     # A provider may send anything in the place of a count, and a counter takes nothing below 0.
     return type(value) is int and 0 <= value < _MOST_TOKENS
+
+
+def _timings(stream: ObservedStream) -> StreamTimings:
+    timings: StreamTimings | None = getattr(stream, "timings", None)
+    if timings is None:
+        kind = type(stream).__name__
+        raise TypeError(f"metrics are of a ChatStream or a ChatRelayStream, not of {kind}")
+    return timings

@@ -94,8 +94,9 @@ impl ChatAccumulator {
             orjson::dumps(py)?.call1((chunk,))?.cast_into::<PyBytes>()?
         } else {
             return Err(PyTypeError::new_err(format!(
-                "add takes a ChatCompletionChunk or a dict, not {}",
-                chunk.get_type().name()?
+                "add takes a deltawire.ChatCompletionChunk or a dict, not {}; of a pydantic object, pass \
+                 its model_dump(exclude_unset=True)",
+                chunk.get_type().fully_qualified_name()?
             )));
         };
         let mut accumulator = borrow::exclusively(slf)?;

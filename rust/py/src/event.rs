@@ -2,8 +2,9 @@
 
 use pyo3::IntoPyObjectExt;
 use pyo3::basic::CompareOp;
+use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
-use pyo3::types::{PyNotImplemented, PyString, PyTuple, PyType};
+use pyo3::types::{PyInt, PyNotImplemented, PyString, PyTuple, PyType};
 
 use crate::orjson;
 
@@ -34,12 +35,17 @@ impl ServerSentEvent {
         event: Option<Py<PyString>>,
         data: Option<Py<PyString>>,
         id: Option<Py<PyString>>,
-        retry: Option<u64>,
-    ) -> Self {
+        retry: Option<Bound<'_, PyInt>>,
+    ) -> PyResult<Self> {
         let or = |given: Option<Py<PyString>>, default| {
             given.unwrap_or_else(|| PyString::new(py, default).unbind())
         };
-        Self { event: or(event, "message"), data: or(data, ""), id: or(id, ""), retry }
+        let milliseconds = |retry: Bound<'_, PyInt>| {
+            let refused = || format!("retry is a number of milliseconds from 0 to 2 ** 64 - 1, not {retry}");
+            retry.extract().map_err(|_| PyValueError::new_err(refused()))
+        };
+        let retry = retry.map(milliseconds).transpose()?;
+        Ok(Self { event: or(event, "message"), data: or(data, ""), id: or(id, ""), retry })
     }
 
     fn json<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {

@@ -137,12 +137,12 @@ impl ToolCallObject {
     }
 
     fn parse<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
-        let Some(arguments) = arguments(slf)? else { return slf.getattr("custom")?.getattr("input") };
+        let Some(arguments) = arguments(slf)? else { return input(slf) };
         orjson::decode(&arguments)
     }
 
     fn partial<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
-        let Some(arguments) = arguments(slf)? else { return slf.getattr("custom")?.getattr("input") };
+        let Some(arguments) = arguments(slf)? else { return input(slf) };
         crate::partial::decode(slf.py(), arguments.to_str()?)
     }
 
@@ -155,6 +155,18 @@ impl ToolCallObject {
         let partial = py.import("functools")?.getattr("partial")?.call((slf.get_type(),), Some(&facts))?;
         Ok((partial, (ChatObject::to_json(slf.as_super())?,)))
     }
+}
+
+/// The text of a custom tool.
+fn input<'py>(call: &Bound<'py, ToolCallObject>) -> PyResult<Bound<'py, PyAny>> {
+    let custom = call.getattr("custom")?;
+    if custom.is_none() {
+        let kind = call.getattr("type")?.repr()?;
+        return Err(PyTypeError::new_err(format!(
+            "a call of the type {kind} has no arguments that are known: read the fields of its own"
+        )));
+    }
+    custom.getattr("input")
 }
 
 /// The arguments of a function; None of a custom tool, which has free text instead.
