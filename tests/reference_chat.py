@@ -185,9 +185,10 @@ def find_error(event: str, document: Any) -> Any:
     if isinstance(document, list):
         document = document[0] if document else None
     fields = of(document, dict)
-    for inner in (fields.get("error"), of(fields.get("x_groq"), dict).get("error")):
-        if says(inner):
-            return inner
+    if says(fields.get("error")) or (fields.get("error") and "choices" not in fields):
+        return fields["error"]
+    if says(inner := of(fields.get("x_groq"), dict).get("error")):
+        return inner
     if fields.get("object") == "error" or fields.get("type") == "error":
         return document
     if fields.get("type") in ("response.failed", "response.incomplete"):

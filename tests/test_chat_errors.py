@@ -100,7 +100,12 @@ def test_an_error_that_says_nothing_is_none(nothing: Any) -> None:
 @pytest.mark.parametrize(
     ("error", "told"),
     [
-        *[({"title": "m"}, ("m", None, None)), ({"detail": "m"}, ("m", None, None)), (5, ("5", None, None))],
+        *[
+            ({"title": "m"}, ("m", None, None)),
+            ({"message": ""}, ("", None, None)),
+            ({"detail": "m"}, ("m", None, None)),
+            (5, ("5", None, None)),
+        ],
         *[({"message": {"a": 1}}, ('{"a":1}', None, None)), ({"type": 5, "code": 0}, ("", "5", None))],
         *[({"code": {"a": [1.5]}}, ("", None, {"a": [1.5]})), ({"code": "", "x": 1}, ("", None, None))],
         *[(["m", 1], ('["m",1]', None, None)), (True, ("true", None, None)), ("é\n", ("é\n", None, None))],

@@ -226,8 +226,12 @@ def _delta(choice: Choice) -> dict[str, Any]:
     delta = {name: fields.get(name) for name in ("role", "content", "function_call", "audio", "annotations")}
     if message.reasoning is not None:
         delta["reasoning_content"] = message.reasoning
-    if message.tool_calls:
-        delta["tool_calls"] = [{**_call(call), "index": i} for i, call in enumerate(message.tool_calls)]
+    # LiteLLM has no type for calls of a provider's own tools.
+    calls = [
+        call for call in message.tool_calls or [] if call.function is not None or call.custom is not None
+    ]
+    if calls:
+        delta["tool_calls"] = [{**_call(call), "index": i} for i, call in enumerate(calls)]
     return {name: value for name, value in delta.items() if value is not None}
 
 

@@ -41,7 +41,9 @@ impl ProviderError {
                 _ => {}
             }
         }
-        if let Some(error) = error.filter(says_anything) {
+        // An object that says nothing comes with each chunk of some; by itself it is there for a reason.
+        let tells = |error: &Value<'_>| says_anything(error) || (choices.is_none() && error.is_truthy());
+        if let Some(error) = error.filter(tells) {
             return Some(Self::of(error));
         }
         if let Some(error) = groq.and_then(|groq| groq.get("error")).filter(says_anything) {
@@ -96,7 +98,7 @@ impl ProviderError {
     }
 }
 
-/// Whether an error says anything. An object of fields that are all blank does not: some send one with each chunk.
+/// Whether an error says anything. An object of fields that are all blank does not.
 fn says_anything(error: &Value<'_>) -> bool {
     match error.kind() {
         Kind::Object => error.members().any(|(_, value)| value.is_truthy() && !value.is_blank()),
