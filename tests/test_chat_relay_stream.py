@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -17,7 +18,7 @@ from virtual_time import VIRTUAL
 from deltawire import ChatRelayStream, StreamEnd, StreamTimeout
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import AsyncIterator, Callable
 
 
 class NetworkError(Exception):
@@ -396,6 +397,25 @@ async def test_what_edit_raises_does_not_cost_the_bill() -> None:
     ):
         next(plain)
     assert plain.end is StreamEnd.DONE
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="asyncio has eager tasks from Python 3.12 on")
+@pytest.mark.parametrize("waits", [False, True])
+@pytest.mark.parametrize("options", [{"keep_alive": 60.0}, {"on_disconnect": "drain"}])
+def test_a_read_whose_task_begins_at_once_loses_nothing(options: Any, waits: bool) -> None:
+    async def source() -> AsyncIterator[bytes]:
+        for piece in pieces(BILLED, 50):
+            if waits:
+                await asyncio.sleep(0)
+            yield piece
+
+    async def read() -> bytes:
+        if sys.version_info >= (3, 12):
+            asyncio.get_running_loop().set_task_factory(asyncio.eager_task_factory)
+        async with ChatRelayStream(source(), **options) as stream:
+            return await collect(stream)
+
+    assert asyncio.run(read()) == BILLED
 
 
 ERROR = event({"error": {"message": "overloaded"}})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import httpx
 import pytest
@@ -105,6 +105,28 @@ def test_a_failed_request_of_a_chat_raises_what_its_document_says(
     assert (error.message, error.code, caught.value.status) == (*said, 429)
     assert caught.value.completion is None
     assert "`completion`" not in str(caught.value)
+
+
+MANY = b'{"choices":[{"delta":{"tool_calls":[' + b",".join([b'{"function":{"name":"f"}}'] * 2000) + b"]}}]}"
+
+
+@pytest.mark.parametrize("body", [b'{"detail":' + b"[" * 500 + b"]" * 500 + b"}", MANY], ids=["deep", "many"])
+@pytest.mark.parametrize("stream", [ChatStream, ChatRelayStream])
+def test_a_failed_request_of_a_chat_is_told_whatever_its_document(stream: Any, body: bytes) -> None:
+    with pytest.raises((UpstreamError, NotEventStream)) as caught:
+        next(stream(response("application/json", body, 400)))
+    assert vars(caught.value)["status"] == 400
+
+
+def test_what_else_a_source_calls_its_status_is_not_looked_at() -> None:
+    class Source:
+        status = "200 OK"
+        headers: ClassVar = {"content-type": "text/event-stream"}
+
+        def __iter__(self) -> Iterator[bytes]:
+            return iter([b"data: 1\n\n"])
+
+    assert [event.data for event in EventStream(Source())] == ["1"]
 
 
 @pytest.mark.parametrize("body", [b"", b"<html>", b'"oops"', b"[]", b"{"])

@@ -15,7 +15,7 @@ import orjson
 from anyio import move_on_after
 
 from deltawire._native import ChatAccumulator
-from deltawire.errors import NotEventStream, UpstreamError
+from deltawire.errors import LimitExceeded, NotEventStream, UpstreamError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -66,21 +66,23 @@ def chat_refusal(opened: Opened[Any], body: bytes) -> UpstreamError | NotEventSt
     if error is None and _is_failure(opened.status):
         # Whatever the shape of the document, the status says that it is of an error.
         with suppress(ValueError):
-            document = orjson.loads(body)
-            if isinstance(document, dict):
-                error = _error(b"event: error\ndata: " + orjson.dumps(document))
+            if isinstance(orjson.loads(body), dict):
+                # A line end in JSON is white space, but would end the field.
+                error = _error(b"event: error\ndata: " + b" ".join(body.splitlines()))
     return refusal(opened, body) if error is None else UpstreamError(error, status=opened.status)
 
 
 def _error(body: bytes) -> ProviderError | None:
     accumulator = ChatAccumulator()
-    accumulator.feed(body)
-    accumulator.close()
+    with suppress(LimitExceeded):  # which says less than the status
+        accumulator.feed(body)
+        accumulator.close()
     return accumulator.error
 
 
-def _is_failure(status: int | None) -> bool:
-    return status is not None and status >= 300
+def _is_failure(status: Any) -> bool:
+    # What else has a `status` may mean something else by it.
+    return isinstance(status, int) and status >= 300
 
 
 def _is_event_stream(content_type: str | None) -> bool:

@@ -91,8 +91,11 @@ class _Task(_Read[_T]):
         # Who reads, and who closes the stream meanwhile.
         self._waiters: list[asyncio.Future[None]] = []
         self._loop = asyncio.get_running_loop()
+        self._task: asyncio.Task[None] | None = None
         task = self._loop.create_task(self._run(chunks))
-        self._task: asyncio.Task[None] | None = task
+        if self.is_done:
+            return  # of an eager task factory: it began before it was known here
+        self._task = task
         _tasks.add(task)
         # It may be cancelled before it begins.
         task.add_done_callback(self._end)
@@ -116,9 +119,9 @@ class _Task(_Read[_T]):
             self._task.cancel()
 
     async def _run(self, chunks: AsyncIterator[_T]) -> None:
-        assert self._task is not None
-        # A callback takes another turn of the event loop, which nobody is to wait for.
-        self._task.remove_done_callback(self._end)
+        if self._task is not None:
+            # A callback takes another turn of the event loop, which nobody is to wait for.
+            self._task.remove_done_callback(self._end)
         try:
             self._found.append(await chunks.__anext__())
         except BaseException as error:
@@ -127,8 +130,9 @@ class _Task(_Read[_T]):
         finally:
             self._end(self._task)
 
-    def _end(self, task: asyncio.Task[None]) -> None:
-        _tasks.discard(task)
+    def _end(self, task: asyncio.Task[None] | None) -> None:
+        if task is not None:
+            _tasks.discard(task)
         # What cancelled it holds its frame, which holds this, and the source.
         self._task = None
         self.is_done = True

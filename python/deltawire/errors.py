@@ -61,8 +61,8 @@ class InvalidJSON(DeltawireError, ValueError):
     ) -> None:
         if event_number is None:
             message = (
-                f"what was given, {size} bytes, is not valid JSON, or no object where one is asked for; "
-                f"__cause__ tells why"
+                f"what was given, {size} bytes, is not valid JSON (see __cause__ for why), or no object "
+                f"where one is asked for"
             )
         else:
             message = (
