@@ -295,7 +295,10 @@ def bodies(draw: st.DrawFn) -> bytes:
         for _ in range(draw(st.integers(2, 6))):
             body += event(varied(shape, chance, words))
     whole = [b"", DONE, DONE, b"data: [DONE]", STOP, DONE + STOP]
-    cut_off = [STOP[:-1], STOP[:-2], STOP[:-1] + b"id: 1", STOP[:-1] + b"retry: 1", STOP[:-1] + b"ev"]
+    cut_off = [
+        STOP[:-2],
+        *(STOP[:-1] + line for line in (b"", b"id: 1", b"retry: 1", b"ev", b"event: error")),
+    ]
     body += draw(st.sampled_from(whole + cut_off))
     if draw(st.integers(0, 4)) == 0:
         body = body[: draw(st.integers(0, len(body)))]

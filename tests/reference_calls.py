@@ -212,7 +212,7 @@ def add_fragment(calls: list[Call], item: dict[str, Any]) -> None:
         if not is_text:
             call.repairs.add("arguments_not_text")
         repeats = name is None and call.is_whole() and text == call.arguments
-        opened = not call.custom and name is None and call.arguments == "{" == text[:1]
+        opened = not call.custom and call.arguments == "{" == text[:1]
         if opened or (call.placeholder and begins and not (is_text and repeats)):
             call.arguments = ""
             repeats = False

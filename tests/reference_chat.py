@@ -101,7 +101,8 @@ class Choice:
             if isinstance(item, dict):
                 add_fragment(self.calls, item)
         legacy = of(delta.get("function_call"), dict)
-        name, arguments = said(legacy.get("name")) or "", as_text(legacy.get("arguments"))
+        arguments = legacy.get("arguments")
+        name, arguments = said(legacy.get("name")) or "", "" if arguments == {} else as_text(arguments)
         if name or arguments:
             held = self.message.setdefault("function_call", {"name": "", "arguments": ""})
             held["name"] = held["name"] or name
@@ -248,7 +249,9 @@ def split(body: bytes) -> Chunks:
     lines, rest = reference.split_lines(body)
     # Some servers report an error in a field of that name: data of an event of type "error".
     as_standard = "".join(re.sub(r"^error(: ?|$)", "event: error\ndata: ", line) + "\n" for line in lines)
-    as_standard += re.sub(r"^error(: ?|$)", "event: error\ndata: ", rest)
+    # A line that sets no data sets nothing without its end.
+    rest_of_data = "" if re.match("event|id|retry", rest) else rest
+    as_standard += re.sub(r"^error(: ?|$)", "event: error\ndata: ", rest_of_data)
     terminated = len(reference.parse(as_standard.encode())[0])
     events = reference.parse(as_standard.encode() + b"\n\n")[0]
     found: list[tuple[str, Any]] = []

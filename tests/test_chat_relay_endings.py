@@ -14,7 +14,7 @@ from fakes import BLOCK, agenerate
 from relays import BODY, assert_told, collect, refuse, send
 from virtual_time import VIRTUAL
 
-from deltawire import ChatAccumulator, ChatRelayStream, StreamEnd
+from deltawire import ChatAccumulator, ChatRelay, ChatRelayStream, StreamEnd
 
 
 def errors(sent: bytes) -> list[dict[str, Any]]:
@@ -92,6 +92,22 @@ def test_the_openai_client_raises_what_the_provider_reported_in_whatever_form(
         assert next(taken).choices[0].delta.content == "a"
         with pytest.raises(openai.APIError, match="overloaded"):
             list(taken)
+
+
+def test_an_error_in_another_form_is_told_the_same_wherever_the_stream_is_cut() -> None:
+    alike = [event({"object": name, "message": "m"}) for name in ("ping", "error", "ping")]
+    body = text("a") + b"".join(alike) + DONE
+    whole = send(body, append_error=True)
+    assert errors(whole) == [{"message": "m", "type": None, "param": None, "code": None}]
+    for place in range(1, len(body)):
+        relay = ChatRelay(append_error=True)
+        assert relay.feed(body[:place]) + relay.feed(body[place:]) + relay.close() == whole
+
+
+@pytest.mark.parametrize("sent", [FORMS["no JSON"], FORMS["fields at the top, by the object"]])
+def test_an_error_that_is_not_observed_is_sent_on_as_it_came(sent: bytes) -> None:
+    relay = ChatRelay(append_error=True, max_message_size=2)
+    assert sent in relay.feed(text("abc") + sent + DONE)
 
 
 def test_an_error_that_clients_know_is_not_told_twice() -> None:

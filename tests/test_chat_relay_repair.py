@@ -73,6 +73,29 @@ def test_a_call_of_a_tool_of_the_providers_own_is_passed_on_as_it_came() -> None
     assert send(body + STOP + DONE, repair=True) == body + STOP + DONE
 
 
+def test_a_call_of_a_tool_of_the_providers_own_has_its_place_as_its_index() -> None:
+    own = {"id": "w", "type": "web_search"}
+    body = (
+        calls(fragment(index=0, name="f", arguments="{}"))
+        + calls({"index": 1, **own})
+        + calls({"index": 1, "web_search": {"q": 1}})
+        + calls({"index": 1, "web_search": {"q": 2}})
+    )
+    sent = [
+        call.to_dict()
+        for made in ChatParser().feed(send(body + STOP + DONE, repair=True))
+        for choice in made.choices
+        for call in choice.delta.tool_calls or []
+    ]
+    assert sent[:2] == [
+        {"index": 0, **own, "web_search": {"q": 1}},
+        {"index": 0, "web_search": {"q": 2}},
+    ]
+    assert [(call["index"], call["type"], call["function"]["name"]) for call in sent[2:]] == [
+        (1, "function", "f")
+    ]
+
+
 def test_a_name_that_goes_on_is_sent_by_itself_so_that_whoever_reads_it_adds_it_up() -> None:
     parts = ({"id": "a"}, {"name": "get_"}, {"name": "time"}, {"arguments": "{}"})
     sent = send(b"".join(calls(fragment(index=1, **part)) for part in parts) + STOP + DONE, repair=True)

@@ -272,7 +272,10 @@ impl Choice {
 
     fn add_function_call(&mut self, call: Value<'_>) -> isize {
         let name = call.get("name").and_then(Value::as_nonblank);
-        let arguments = call.get("arguments").filter(|value| !value.is_null()).map(as_text);
+        // An empty object is a placeholder, as in a tool call.
+        let is_empty =
+            |value: Value<'_>| value.is_null() || (value.kind() == Kind::Object && !value.is_truthy());
+        let arguments = call.get("arguments").filter(|value| !is_empty(*value)).map(as_text);
         let arguments = arguments.filter(|text| !text.is_empty());
         if name.is_none() && arguments.is_none() {
             return 0;

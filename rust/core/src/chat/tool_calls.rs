@@ -21,8 +21,8 @@
 //!    one or the call is whole.
 //! 5. Of names the first counts. It grows only by fragments with another name and neither id nor arguments, before
 //!    the call has any arguments. Of arguments all count, one behind the other. But an empty object in one piece gives way
-//!    to what follows, if that begins with a bracket or is no text; so does a lone opening brace to another, if that has no name;
-//!    and arguments that repeat whole ones, without a name, are dropped.
+//!    to what follows, if that begins with a bracket or is no text; so does a lone opening brace to another; and
+//!    arguments that repeat whole ones, without a name, are dropped.
 //! 6. No call is closed before the end: arguments that happen to be whole are no reason to run them.
 //!
 //! Indices and ids are keys, never positions: a fragment costs the same at index 0 and at four billion.
@@ -456,7 +456,7 @@ impl ToolCall {
         }
         let repeats = !named && self.whole.is_whole() && *text == *self.arguments;
         // No value goes on with a bracket behind one that has just opened: that is all of it, once more.
-        let again = !self.custom && !named && self.arguments == "{" && text.starts_with('{');
+        let again = !self.custom && self.arguments == "{" && text.starts_with('{');
         self.begun_anew = again || (self.placeholder && (!is_text || (starts_value(text) && !repeats)));
         if self.begun_anew {
             self.arguments.clear();

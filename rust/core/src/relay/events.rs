@@ -209,7 +209,8 @@ impl Events {
             self.apply_to(block, &data, document.root(text), observer, show)
         } else {
             self.release(&[], observer, show);
-            if self.rules.append_error && !is_sentinel(text) && event_type(block) == b"error" {
+            let may_drop = self.rules.append_error && observer.error().is_some() && !is_sentinel(text);
+            if may_drop && event_type(block) == b"error" {
                 self.document = document;
                 return Outcome::Drop;
             }
@@ -256,9 +257,7 @@ impl Events {
     ) -> Outcome {
         let Some(decided) = self.decide(block, root, observer, show) else { return Outcome::Wait };
         let splices = decided.map(|splices| self.with_comments(block, data.to_block(splices)));
-        if let (Some(start), Some(fixed)) = (data.place(), self.depends_on(root))
-            && !(splices.is_none() && self.is_told_otherwise(block, root))
-        {
+        if let (Some(start), Some(fixed)) = (data.place(), self.depends_on(root)) {
             let fixed: Vec<usize> = fixed.iter().map(|value| value.start()).collect();
             self.templates.learn(block, start, root, &fixed, splices.clone());
         }
@@ -276,9 +275,6 @@ impl Events {
         observer.reader.expand(lone);
         let Some(root) = observer.reader.chunks().value(lone) else { return Outcome::Keep };
         let Some(decided) = self.decide(block, root, observer, show) else { return Outcome::Wait };
-        if decided.is_none() && self.is_told_otherwise(block, root) {
-            return Outcome::Drop;
-        }
         match (lone.read, observer.reader.chunks().template_number()) {
             (Read::Parsed, Some(template)) => self.keep(template, root, decided.clone()),
             (Read::Like(fit), _) if self.decisions.of(fit.template).is_none() => {
@@ -325,7 +321,10 @@ impl Events {
     /// structure.
     fn depends_on<'d>(&self, root: Value<'d>) -> Option<Vec<Value<'d>>> {
         let fixed = if self.rules.repair { Repairer::is_canonical(root)? } else { Vec::new() };
-        (root.kind() == Kind::Object && root.get("error").is_none()).then_some(fixed)
+        // Whether what is no chunk tells of an error, its texts tell.
+        let may_tell =
+            root.get("error").is_some() || (self.rules.append_error && root.get("choices").is_none());
+        (root.kind() == Kind::Object && !may_tell).then_some(fixed)
     }
 
     /// What becomes of the text of an event: None if it waits, else its splices, or None if it is dropped.
@@ -343,7 +342,7 @@ impl Events {
             let on: Vec<u64> = held.finishes.iter().filter(|it| on(it)).map(|it| it.index).collect();
             self.release(&on, observer, show);
         }
-        if self.is_told_otherwise(block, root) {
+        if self.is_told_otherwise(block, root, observer) {
             return Some(None);
         }
         if root.kind() != Kind::Object {
@@ -364,11 +363,13 @@ impl Events {
     }
 
     /// Whether an event that is no chunk reports an error in a form that clients fail on: it is told in theirs.
-    fn is_told_otherwise(&self, block: &[u8], root: Value<'_>) -> bool {
+    fn is_told_otherwise(&self, block: &[u8], root: Value<'_>, observer: &Observer) -> bool {
         let is_known = |root: Value<'_>| {
             root.get("choices").is_some() || root.get("error").is_some_and(Value::is_truthy)
         };
+        // What is not observed, behind a limit or the sentinel, would not be told.
         self.rules.append_error
+            && observer.error().is_some()
             && !is_known(root)
             && ProviderError::find(&String::from_utf8_lossy(&event_type(block)), root).is_some()
     }

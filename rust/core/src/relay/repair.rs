@@ -9,7 +9,8 @@
 //! one, ahead of the finish reason. An event with a finish reason waits for the next event, which shows whether
 //! the choice goes on: then a later finish reason is the one that is sent.
 //!
-//! A call of a tool of the provider's own, which is neither a function nor a custom one, is passed on as it is.
+//! A call of a tool of the provider's own, which is neither a function nor a custom one, is passed on as it is, but
+//! with its place as its index.
 //!
 //! Every choice gets its index as a number, and a `delta` that is an object: a whole `message` becomes the delta
 //! if none came before it.
@@ -255,12 +256,13 @@ impl Choice {
         }
         let told = &mut self.told[ordinal];
         if call.is_foreign() {
-            // There is no canonical form of it, but it has a place among the calls.
-            told.index.get_or_insert_with(|| {
+            // There is no canonical form of it but its place among the calls, and what came before that was known.
+            let header = told.index.is_none();
+            let index = *told.index.get_or_insert_with(|| {
                 self.count += 1;
                 self.count - 1
             });
-            return Some(item.raw().into());
+            return Some(write_foreign(call, index, header, item));
         }
         let header = call.id.as_deref().filter(|_| told.index.is_none() && !call.name.is_empty());
         if header.is_some() {
@@ -350,6 +352,32 @@ fn is_canonical(
         (false, _) => blank(field(text)),
     };
     index_fits && body.is_some_and(is_object) && id_fits && kind_fits && name_fits && text_fits
+}
+
+/// A fragment of a call of a provider's own tool: all of the call that has come, or what the fragment has.
+fn write_foreign(call: &ToolCall, index: usize, header: bool, item: Value<'_>) -> String {
+    let mut out = format!("{{\"index\":{index}");
+    let mut member = |key: &str, raw: &str| {
+        out.push(',');
+        write_string(&mut out, key);
+        out.push(':');
+        out.push_str(raw);
+    };
+    if header {
+        let mut text = |key: &str, value: &str| {
+            let mut raw = String::new();
+            write_string(&mut raw, value);
+            member(key, &raw);
+        };
+        call.id.iter().for_each(|id| text("id", id));
+        text("type", &call.kind);
+        call.extras.iter().for_each(|(key, raw)| member(key, raw));
+    } else {
+        let others = item.members().filter(|(key, _)| *key != "index");
+        others.for_each(|(key, value)| member(key, value.raw()));
+    }
+    out.push('}');
+    out
 }
 
 /// A canonical fragment. With an `id` it is the first of its call; fields of the provider's own come from the
