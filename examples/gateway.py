@@ -10,6 +10,7 @@ asked for. What every request used, and how it ended, becomes a line of the usag
 Nothing of a request but its JSON goes to an upstream, nothing of a response but its body goes to a client.
 """
 
+import gc
 import hashlib
 import hmac
 import os
@@ -368,6 +369,9 @@ def create_app(config: Config) -> Starlette:
 
 if __name__ == "__main__":
     config = Config.load(Path(sys.argv[1]))
+    # Each read that waits holds some objects, and looking at those of all streams would be most of the work.
+    gc.freeze()
+    gc.set_threshold(50_000)
     uvicorn.run(
         create_app(config), port=int(sys.argv[2]), timeout_graceful_shutdown=ceil(config.limits.shutdown)
     )
